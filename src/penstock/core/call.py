@@ -1,0 +1,128 @@
+"""``Call``: one frozen request, whatever edge it came through; and its ``Trail``, the one mutable value."""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+from msgspec import Raw, Struct, field
+
+from penstock.core.plan import Decision, Plan
+from penstock.core.policy import FAST_RETRY, RetryPolicy, TimeLimits
+
+Dialect: TypeAlias = Literal["openai"]
+CacheUse: TypeAlias = Literal["auto", "on", "off"]
+
+
+class Identity(Struct, frozen=True):
+    """Who asks: proved by a key, or by keyless loopback in the demo."""
+
+    tenant: str
+    key_name: str
+    admin: bool = False
+
+
+class PromptRef(Struct, frozen=True):
+    """A registered prompt and the values of its variables."""
+
+    prompt_id: str
+    version: str
+    variables: dict[str, str]
+
+
+class Usage(Struct, frozen=True):
+    """Tokens of one answer; ``estimated`` when the provider gave none."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    estimated: bool = False
+
+
+class Attempt(Struct, frozen=True):
+    """One request to one target, as it ended at first content or before."""
+
+    target: str
+    provider: str
+    model: str
+    latency_ms: float
+    error_code: str | None = None
+
+
+class RateState(Struct, frozen=True):
+    """What is left in the window that binds the caller most tightly."""
+
+    limit: int
+    remaining: int
+    reset_s: float
+
+
+class Trail(Struct, kw_only=True):
+    """Facts that stages leave behind: read by ``record`` and ``trace``, and by edges for headers.
+
+    Times named ``*_at_s`` are monotonic seconds; money is integer nano-USD (1e-9 USD), which adds without rounding.
+    """
+
+    received_at_s: float
+    tier: str = ""
+    user_hash: str = ""
+    decision: Decision | None = None
+    attempts: list[Attempt] = field(default_factory=list)
+    target: str = ""
+    provider: str = ""
+    model: str = ""
+    fallback_used: bool = False
+    degraded: bool = False
+    cache: Literal["", "hit", "miss"] = ""
+    prompt_id: str = ""
+    prompt_version: str = ""
+    schema_version: str = ""
+    policy_decision: str = "allow"
+    usage: Usage | None = None
+    cost_nano_usd: int = 0
+    rate: RateState | None = None
+    tool_names: tuple[str, ...] = ()
+    first_content_at_s: float = 0.0
+    marks: list[tuple[str, float]] = field(default_factory=list)
+
+    @property
+    def retry_count(self) -> int:
+        """Attempts beyond the first on each target, summed: a fallback's first attempt is no retry."""
+        return len(self.attempts) - len({attempt.target for attempt in self.attempts})
+
+
+class Call(Struct, frozen=True, kw_only=True):
+    """One model call.
+
+    ``fields`` is the request body decoded one level deep in its own dialect: values that nobody here knows stay raw
+    bytes and reach the upstream unchanged, and a key given twice has one value. What stages decide by stands beside
+    it, decoded once by the edge. ``model`` is the alias or route that was asked for, ``""`` when ``task`` alone names
+    the route. ``choices`` is how many answers were asked for (``n``).
+    """
+
+    call_id: str
+    trace_id: str
+    endpoint: str
+    dialect: Dialect
+    identity: Identity
+    model: str
+    task: str
+    fields: dict[str, Raw]
+    limits: TimeLimits
+    trail: Trail
+    user: str = ""
+    stream: bool = False
+    include_usage: bool = False
+    temperature: float | None = None
+    max_output_tokens: int | None = None
+    input_tokens: int = 0
+    choices: int = 1
+    prompt: PromptRef | None = None
+    plan: Plan | None = None
+    retry: RetryPolicy = FAST_RETRY
+    cache: CacheUse = "auto"
+    explain: bool = False
+    tags: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def deadline_s(self) -> float:
+        """Monotonic seconds after which nobody waits for the answer."""
+        return self.trail.received_at_s + self.limits.total_s

@@ -1,0 +1,91 @@
+"""``Plan``: how a call is to be answered, as data; and ``Decision``: why. Routing makes both, dispatch follows."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+from msgspec import Struct
+
+
+class Use(Struct, frozen=True):
+    """Ask one target (a model alias)."""
+
+    target: str
+
+
+class First(Struct, frozen=True):
+    """Ask each plan in turn until one answers: fallback."""
+
+    plans: tuple[Plan, ...]
+
+
+class Race(Struct, frozen=True):
+    """Start the second after ``delay_s``, both go on, the first good answer wins: hedge."""
+
+    plans: tuple[Plan, ...]
+    delay_s: float
+
+
+class Select(Struct, frozen=True):
+    """Choose one among equals by a signal (``lowest_latency``, ``cheapest`` ...)."""
+
+    by: str
+    plans: tuple[Plan, ...]
+
+
+class Split(Struct, frozen=True):
+    """Choose one by weight, the same one for the same sticky key: canary, A/B, blue-green."""
+
+    plans: tuple[Plan, ...]
+    weights: tuple[float, ...]
+    sticky: str | None = None
+
+
+class Mirror(Struct, frozen=True):
+    """Answer with ``main`` and send ``copy`` the same call unseen: shadow."""
+
+    main: Plan
+    copy: Plan
+
+
+class Degrade(Struct, frozen=True):
+    """Answer with a fixed text, marked as such: the last resort."""
+
+    text: str
+
+
+Plan: TypeAlias = Use | First | Race | Select | Split | Mirror | Degrade
+
+
+class Exclusion(Struct, frozen=True):
+    """A target that a rule left out, and why."""
+
+    target: str
+    rule: str
+    reason: str
+
+
+class Decision(Struct, frozen=True):
+    """Why this plan: what was asked, which rule chose, what was excluded, what is left in order."""
+
+    asked: str
+    rule: str
+    targets: tuple[str, ...]
+    excluded: tuple[Exclusion, ...] = ()
+    degraded: bool = False
+
+
+class Target(Struct, frozen=True):
+    """One deployment behind an alias. Prices are integer nano-USD per token; ``None`` tokens mean no own limit."""
+
+    alias: str
+    provider: str
+    model_id: str
+    max_output_tokens: int | None = None
+    max_input_tokens: int | None = None
+    input_nano_usd: int = 0
+    output_nano_usd: int = 0
+
+    def cost_nano_usd(self, input_tokens: int, output_tokens: int) -> int:
+        """What this many tokens cost here, in nano-USD."""
+        return input_tokens * self.input_nano_usd + output_tokens * self.output_nano_usd

@@ -1,0 +1,80 @@
+"""What an operator has decided, as plain values: tiers, tenants, routes and targets. Config becomes these once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+from msgspec import Struct
+
+from penstock.core.plan import Plan, Target
+
+
+class TimeLimits(Struct, frozen=True, kw_only=True):
+    """How long a call may take, in seconds.
+
+    ``attempt_s`` bounds one non-streaming attempt (``None``: what is left of ``total_s``), ``first_content_s`` one
+    streaming attempt up to its first content, ``idle_gap_s`` the silence between two chunks after it.
+    """
+
+    total_s: float
+    first_content_s: float
+    idle_gap_s: float
+    attempt_s: float | None = None
+
+
+class RetryPolicy(Struct, frozen=True, kw_only=True):
+    """How often and how patiently one target is asked again. Delay ``i`` is ``delays_s[i]`` plus up to ``jitter_s``."""
+
+    name: str
+    delays_s: tuple[float, ...]
+    jitter_s: float
+
+    @property
+    def max_attempts(self) -> int:
+        """The first attempt and one for each delay."""
+        return len(self.delays_s) + 1
+
+
+# The presets of the requirements' section "Settled".
+FAST_RETRY = RetryPolicy(name="fast", delays_s=(0.1, 0.3), jitter_s=0.2)
+PATIENT_RETRY = RetryPolicy(name="patient", delays_s=(1.0, 2.0, 4.0, 8.0, 16.0), jitter_s=0.5)
+RETRY_PRESETS: Mapping[str, RetryPolicy] = {"fast": FAST_RETRY, "patient": PATIENT_RETRY}
+
+
+class Tier(Struct, frozen=True, kw_only=True):
+    """What a class of tenants may use. ``None`` means no limit of its own; money is nano-USD per UTC day."""
+
+    name: str
+    allowed_models: frozenset[str]
+    daily_budget_nano_usd: int | None = None
+    max_input_tokens: int | None = None
+    max_output_tokens: int | None = None
+    requests_per_minute: int = 100
+    user_requests_per_minute: int | None = None
+    concurrent_requests: int | None = None
+    when_over_budget: Literal["refuse", "degrade"] = "refuse"
+    when_not_allowed: Literal["refuse", "degrade"] = "refuse"
+    degrade_to: str | None = None
+    degrade_text: str = "This service is at its limit right now. Please try again later."
+
+
+class Route(Struct, frozen=True, kw_only=True):
+    """A task or route name and its plan; limits that are ``None`` are the edge's defaults."""
+
+    name: str
+    plan: Plan
+    limits: TimeLimits | None = None
+    retry: RetryPolicy = FAST_RETRY
+    max_input_tokens: int | None = None
+    max_output_tokens: int | None = None
+
+
+class Policy(Struct, frozen=True, kw_only=True):
+    """The whole of it, by name. A tenant maps to its tier's name."""
+
+    tiers: Mapping[str, Tier]
+    tenants: Mapping[str, str]
+    routes: Mapping[str, Route]
+    targets: Mapping[str, Target]
+    endpoint_requests_per_minute: Mapping[str, int]

@@ -1,0 +1,147 @@
+"""What parts need of the world outside them. A port never imports an implementation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, TypeAlias
+
+from msgspec import Struct
+
+from penstock.core.call import RateState
+
+Headers: TypeAlias = Sequence[tuple[bytes, bytes]]
+Clock: TypeAlias = Callable[[], float]
+
+
+# --- outbound HTTP ---------------------------------------------------------------------------------------------------
+
+
+class Origin(Struct, frozen=True):
+    """Scheme (``http`` or ``https``), host and port: what a provider key is tied to."""
+
+    scheme: str
+    host: str
+    port: int
+
+
+class HttpRequest(Struct, frozen=True):
+    """One outbound request. ``path`` starts with ``/``; host and framing headers are the transport's."""
+
+    origin: Origin
+    method: bytes
+    path: bytes
+    headers: Headers
+    body: bytes
+
+
+class Receiver(Protocol):
+    """Takes a response body as it arrives."""
+
+    def body_received(self, data: bytes) -> None:
+        """Take the next piece, split anywhere."""
+
+    def body_ended(self) -> None:
+        """The body is whole."""
+
+    def body_failed(self, error: Exception) -> None:
+        """The body was cut (``UpstreamCut``) or a limit was broken (``UpstreamMalformed``)."""
+
+
+class HttpResponse(Protocol):
+    """A response whose head has come. ``read`` it or ``attach`` a receiver, then ``close``; closing early drops it."""
+
+    status: int
+    headers: Headers
+
+    async def read(self, limit_bytes: int) -> bytes:
+        """The whole body. Raises ``UpstreamCut`` when cut, ``UpstreamMalformed`` when over ``limit_bytes``."""
+
+    def attach(self, receiver: Receiver) -> None:
+        """Push the body to ``receiver``, from what has come already on."""
+
+    def pause(self) -> None:
+        """Stop reading from the socket."""
+
+    def resume(self) -> None:
+        """Read again."""
+
+    def close(self) -> None:
+        """Give the connection back when the body is whole, drop it otherwise. May be called twice."""
+
+
+class Transport(Protocol):
+    """Sends requests; bounded, pooled. Cancelling ``send`` or closing a response frees the connection."""
+
+    async def send(self, request: HttpRequest) -> HttpResponse:
+        """Return at the response's head.
+
+        Raises ``UpstreamUnavailable``, ``UpstreamTimeout``, ``UpstreamMalformed``.
+        """
+
+    async def aclose(self) -> None:
+        """Drop every connection."""
+
+
+# --- state -----------------------------------------------------------------------------------------------------------
+
+
+class Verdict(Struct, frozen=True):
+    """Whether a hit was admitted, and what is left of the window."""
+
+    admitted: bool
+    state: RateState
+
+
+class Counters(Protocol):
+    """Counts of hits per key and window (``memory``; later shared ones)."""
+
+    async def hit(self, key: str, limit: int, window_s: float) -> Verdict:
+        """Count one hit if the window still has room; a refused hit is not counted."""
+
+
+class Budgets(Protocol):
+    """Money leased to this process, reserved per call in memory and settled with the real cost. Nano-USD."""
+
+    def reserve(self, tenant: str, amount_nano_usd: int, limit_nano_usd: int) -> bool:
+        """Hold ``amount_nano_usd`` of today's ``limit_nano_usd``; false when it does not fit."""
+
+    def settle(self, tenant: str, reserved_nano_usd: int, cost_nano_usd: int) -> None:
+        """Replace a reservation by what was really spent."""
+
+    def spent_nano_usd(self, tenant: str) -> int:
+        """Settled and reserved of the current UTC day."""
+
+
+class Log(Protocol):
+    """An append-only, tamper-evident log with group commit."""
+
+    def append(self, record: dict[str, Any]) -> int:
+        """Queue a record and return its sequence number. Raises ``StoreFailed`` once a write has failed."""
+
+    async def flushed(self, sequence: int) -> None:
+        """Wait until that record is on the disk. Raises ``StoreFailed``."""
+
+
+class AuditQuery(Struct, frozen=True):
+    """Filter of audit records; times are Unix seconds, ``cursor`` is the last answer's ``next_cursor``."""
+
+    tenant: str | None = None
+    trace_id: str | None = None
+    since_s: float | None = None
+    until_s: float | None = None
+    limit: int = 50
+    cursor: int | None = None
+
+
+class AuditPage(Struct, frozen=True):
+    """Records, newest first; ``next_cursor`` is ``None`` on the last page."""
+
+    events: list[dict[str, Any]]
+    next_cursor: int | None
+
+
+class Records(Protocol):
+    """The queryable index over the log."""
+
+    async def query(self, query: AuditQuery) -> AuditPage:
+        """Everything appended before this call is visible to it."""
