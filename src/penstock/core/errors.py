@@ -19,6 +19,8 @@ class PenstockError(Exception):
     type: ClassVar[str] = "server_error"
     retryable: ClassVar[bool] = False
     curable_elsewhere: ClassVar[bool] = False
+    # What `x-should-retry` tells an SDK; None leaves it to the SDK's own rule for the status.
+    should_retry: ClassVar[bool | None] = None
 
     def __init__(self, message: str, *, param: str | None = None, retry_after_s: float | None = None) -> None:
         super().__init__(message)
@@ -180,6 +182,7 @@ class BudgetExceeded(RateLimited):
     """The tenant's budget for the window is spent; asking again does not help before it resets."""
 
     code = "insufficient_quota"
+    should_retry = False
     type = "insufficient_quota"
 
 
@@ -236,6 +239,7 @@ class UpstreamMisconfigured(UpstreamError):
     """The provider refused our key, permission or model: permanent for this target."""
 
     code = "upstream_misconfigured"
+    should_retry = False
 
 
 class UpstreamRejected(InvalidRequest):
@@ -264,3 +268,4 @@ class StoreFailed(Unavailable):
     """Ledger or audit cannot be written; billed traffic stops until an operator has looked."""
 
     code = "ledger_unavailable"
+    should_retry = False

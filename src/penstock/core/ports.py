@@ -7,7 +7,9 @@ from typing import Any, Protocol, TypeAlias
 
 from msgspec import Struct
 
-from penstock.core.call import RateState
+from penstock.core.answer import Answer
+from penstock.core.call import Call, Identity, RateState
+from penstock.core.policy import Policy
 
 Headers: TypeAlias = Sequence[tuple[bytes, bytes]]
 Clock: TypeAlias = Callable[[], float]
@@ -145,3 +147,51 @@ class Records(Protocol):
 
     async def query(self, query: AuditQuery) -> AuditPage:
         """Everything appended before this call is visible to it."""
+
+
+# --- the composed gateway, as edges see it ---------------------------------------------------------------------------
+
+
+class Fault(Struct, frozen=True, kw_only=True):
+    """What a simulated provider does wrong, and how often (0 to 1)."""
+
+    kind: str = "error_500"
+    rate: float = 1.0
+
+
+class Gateway(Protocol):
+    """Everything that an edge may ask for. A reload swaps what stands behind it, never the object itself."""
+
+    @property
+    def policy(self) -> Policy:
+        """Tiers, tenants, routes and targets in force."""
+
+    @property
+    def ready(self) -> bool:
+        """False from the first sign of shutdown on, and while the ledger cannot be written."""
+
+    @property
+    def keyless(self) -> bool:
+        """The demo on loopback: native and admin paths need no key."""
+
+    @property
+    def debug(self) -> bool:
+        """Whether ``/debug`` exists."""
+
+    def authenticate(self, key: str | None) -> Identity:
+        """Prove a key. Raises ``Unauthenticated``."""
+
+    async def answer(self, call: Call) -> Answer:
+        """The pipeline. Raises ``PenstockError``."""
+
+    async def audit(self, query: AuditQuery) -> AuditPage:
+        """A page of audit events, newest first."""
+
+    def metrics(self) -> bytes:
+        """Prometheus text."""
+
+    def set_fault(self, provider: str, fault: Fault | None) -> None:
+        """Make a simulated provider fail, or mend it. Raises ``NotFound``."""
+
+    async def health(self) -> dict[str, Any]:
+        """What an operator wants to see: version, uptime, config, store, targets."""
