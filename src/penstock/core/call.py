@@ -59,6 +59,7 @@ class Trail(Struct, kw_only=True):
     """Facts that stages leave behind: read by ``record`` and ``trace``, and by edges for headers.
 
     Times named ``*_at_s`` are monotonic seconds; money is integer nano-USD (1e-9 USD), which adds without rounding.
+    ``task`` is the route's name, or a known task: safe as a metric's label, unlike what the caller wrote.
     """
 
     received_at_s: float
@@ -66,6 +67,7 @@ class Trail(Struct, kw_only=True):
     user_hash: str = ""
     decision: Decision | None = None
     attempts: list[Attempt] = field(default_factory=list)
+    task: str = ""
     target: str = ""
     provider: str = ""
     model: str = ""

@@ -57,6 +57,19 @@ class Degrade(Struct, frozen=True):
 Plan: TypeAlias = Use | First | Race | Select | Split | Mirror | Degrade
 
 
+def plan_targets(plan: Plan) -> tuple[str, ...]:
+    """The targets a plan may ask, in its order, each once."""
+    found: dict[str, None] = {}
+    if isinstance(plan, Use):
+        found[plan.target] = None
+    elif isinstance(plan, First | Race | Select | Split):
+        for part in plan.plans:
+            found.update(dict.fromkeys(plan_targets(part)))
+    elif isinstance(plan, Mirror):
+        found.update(dict.fromkeys((*plan_targets(plan.main), *plan_targets(plan.copy))))
+    return tuple(found)
+
+
 class Exclusion(Struct, frozen=True):
     """A target that a rule left out, and why."""
 
@@ -76,16 +89,19 @@ class Decision(Struct, frozen=True):
 
 
 class Target(Struct, frozen=True):
-    """One deployment behind an alias. Prices are integer nano-USD per token; ``None`` tokens mean no own limit."""
+    """One deployment behind an alias. ``None`` tokens mean no limit of its own.
+
+    Prices are integer nano-USD per 1,000 tokens: exact for prices down to 1e-6 USD a million tokens.
+    """
 
     alias: str
     provider: str
     model_id: str
     max_output_tokens: int | None = None
     max_input_tokens: int | None = None
-    input_nano_usd: int = 0
-    output_nano_usd: int = 0
+    input_nano_usd_per_1k: int = 0
+    output_nano_usd_per_1k: int = 0
 
     def cost_nano_usd(self, input_tokens: int, output_tokens: int) -> int:
-        """What this many tokens cost here, in nano-USD."""
-        return input_tokens * self.input_nano_usd + output_tokens * self.output_nano_usd
+        """What this many tokens cost here, in nano-USD, rounded up."""
+        return -((-input_tokens * self.input_nano_usd_per_1k - output_tokens * self.output_nano_usd_per_1k) // 1000)

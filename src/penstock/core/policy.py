@@ -24,11 +24,16 @@ class TimeLimits(Struct, frozen=True, kw_only=True):
 
 
 class RetryPolicy(Struct, frozen=True, kw_only=True):
-    """How often and how patiently one target is asked again. Delay ``i`` is ``delays_s[i]`` plus up to ``jitter_s``."""
+    """How often and how patiently one target is asked again.
+
+    Delay ``i`` is ``delays_s[i]`` plus up to ``jitter_s``, or the provider's Retry-After where that is longer; a wish
+    longer than ``max_retry_after_s`` ends the attempts here, so that a fallback can answer sooner.
+    """
 
     name: str
     delays_s: tuple[float, ...]
     jitter_s: float
+    max_retry_after_s: float
 
     @property
     def max_attempts(self) -> int:
@@ -37,8 +42,8 @@ class RetryPolicy(Struct, frozen=True, kw_only=True):
 
 
 # The presets of the requirements' section "Settled".
-FAST_RETRY = RetryPolicy(name="fast", delays_s=(0.1, 0.3), jitter_s=0.2)
-PATIENT_RETRY = RetryPolicy(name="patient", delays_s=(1.0, 2.0, 4.0, 8.0, 16.0), jitter_s=0.5)
+FAST_RETRY = RetryPolicy(name="fast", delays_s=(0.1, 0.3), jitter_s=0.2, max_retry_after_s=2.0)
+PATIENT_RETRY = RetryPolicy(name="patient", delays_s=(1.0, 2.0, 4.0, 8.0, 16.0), jitter_s=0.5, max_retry_after_s=60.0)
 RETRY_PRESETS: Mapping[str, RetryPolicy] = {"fast": FAST_RETRY, "patient": PATIENT_RETRY}
 
 

@@ -1,0 +1,7 @@
+"""Handlers around handlers: attempts at one target, and the plan over several."""
+
+from penstock.resilience.attempts import Attempts
+from penstock.resilience.dispatch import Dispatch
+from penstock.resilience.schedule import retry_delay_s
+
+__all__ = ["Attempts", "Dispatch", "retry_delay_s"]

@@ -1,0 +1,77 @@
+"""The routing decision: a pure function of what was asked, the tier and the policy."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from penstock.core.errors import ModelNotAllowed, ModelNotFound
+from penstock.core.plan import Decision, Degrade, Exclusion, First, Plan, Use, plan_targets
+from penstock.core.policy import Policy, Route, Tier
+
+
+class Choice(Struct, frozen=True):
+    """A plan with its reasons; ``route`` is ``None`` when a model alias was asked for by name."""
+
+    plan: Plan
+    decision: Decision
+    route: Route | None
+
+
+def decide(*, model: str, task: str, tier: Tier, policy: Policy) -> Choice:
+    """Choose the plan for ``model`` (an alias or a route), or for ``task`` when no model is named.
+
+    Targets that the tier may not use are left out. Raises ``ModelNotFound`` for a name nobody knows and
+    ``ModelNotAllowed`` when nothing is left and the tier does not degrade.
+    """
+    asked, rule, plan, route = _look_up(model, task, tier, policy)
+    excluded: list[Exclusion] = []
+    kept = _prune(plan, tier, excluded)
+    targets = plan_targets(kept) if kept is not None else ()
+    # A fixed text alone is an answer only where no target was asked for.
+    if kept is not None and (targets or not excluded):
+        return Choice(kept, Decision(asked, rule, targets, tuple(excluded)), route)
+    if tier.when_not_allowed == "degrade" and tier.degrade_to is not None:
+        decision = Decision(asked, "tier_degrade", (tier.degrade_to,), tuple(excluded), degraded=True)
+        return Choice(Use(tier.degrade_to), decision, route)
+    raise ModelNotAllowed(
+        f"Tier '{tier.name}' may not use '{asked}'. {_callable_text(tier, policy)}", param="model" if model else "task"
+    )
+
+
+def callable_names(tier: Tier, policy: Policy) -> tuple[str, ...]:
+    """Aliases and routes that this tier may call, sorted."""
+    routes = [
+        name for name, route in policy.routes.items() if not tier.allowed_models.isdisjoint(plan_targets(route.plan))
+    ]
+    return tuple(sorted({*tier.allowed_models, *routes}))
+
+
+def _look_up(model: str, task: str, tier: Tier, policy: Policy) -> tuple[str, str, Plan, Route | None]:
+    name = model or task
+    route = policy.routes.get(name)
+    if route is not None:
+        return name, "route" if model else "task", route.plan, route
+    if model and model in policy.targets:
+        return model, "alias", Use(model), None
+    what = f"There is no model or route '{model[:100]}'." if model else f"There is no route for task '{task[:100]}'."
+    raise ModelNotFound(f"{what} {_callable_text(tier, policy)}", param="model" if model else "task")
+
+
+def _callable_text(tier: Tier, policy: Policy) -> str:
+    names = callable_names(tier, policy)
+    return f"This key may call: {', '.join(names)}." if names else "This key may call no model: ask your operator."
+
+
+def _prune(plan: Plan, tier: Tier, excluded: list[Exclusion]) -> Plan | None:
+    """The plan without the targets that the tier may not use; ``None`` when nothing is left."""
+    if isinstance(plan, Use):
+        if plan.target in tier.allowed_models:
+            return plan
+        excluded.append(Exclusion(plan.target, "tier", f"tier '{tier.name}' may not use it"))
+        return None
+    if isinstance(plan, First):
+        left = tuple(kept for part in plan.plans if (kept := _prune(part, tier, excluded)) is not None)
+        return left[0] if len(left) == 1 else First(left) if left else None
+    if isinstance(plan, Degrade):
+        return plan
+    raise NotImplementedError(type(plan).__name__)  # the config refuses plans that are not followed yet

@@ -1,0 +1,58 @@
+"""The stage ``route``: gives the call its plan, and the trail its decision."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from penstock.core.answer import Answer
+from penstock.core.call import Call
+from penstock.core.chain import Handler
+from penstock.core.errors import ModelNotAllowed, ModelNotFound
+from penstock.core.plan import Decision
+from penstock.core.policy import Policy
+from penstock.routing.decide import Choice, decide
+
+
+class Route:
+    """Decides once per (model, task, tier): policy is frozen, so the choice is too."""
+
+    name = "route"
+
+    # Names that exist are few; a flood of unknown ones raises before it is remembered.
+    def __init__(self, policy: Policy) -> None:
+        self._policy = policy
+        self._choices: dict[tuple[str, str, str], Choice] = {}
+
+    async def __call__(self, call: Call, proceed: Handler) -> Answer:
+        """Go on with a plan. Raises ``ModelNotFound`` and ``ModelNotAllowed``."""
+        trail = call.trail
+        # The task is the caller's free text where a model is named: it must not grow the table.
+        key = (call.model, "" if call.model else call.task, trail.tier)
+        choice = self._choices.get(key)
+        if choice is None:
+            choice = self._choices[key] = self._decide(call)
+        trail.decision = choice.decision
+        if choice.decision.degraded:
+            trail.degraded = True
+            trail.policy_decision = "degrade:tier"
+        route = choice.route
+        if route is None:
+            trail.task = call.task if call.task in self._policy.routes else "chat"
+            return await proceed(replace(call, plan=choice.plan))
+        trail.task = route.name
+        return await proceed(
+            replace(call, plan=choice.plan, limits=route.limits or call.limits, retry=route.retry),
+        )
+
+    def _decide(self, call: Call) -> Choice:
+        try:
+            return decide(
+                model=call.model, task=call.task, tier=self._policy.tiers[call.trail.tier], policy=self._policy
+            )
+        except ModelNotAllowed:
+            call.trail.policy_decision = "deny:model"
+            call.trail.decision = Decision(call.model or call.task, "tier", ())
+            raise
+        except ModelNotFound:
+            call.trail.policy_decision = "deny:unknown_model"
+            raise

@@ -1,0 +1,71 @@
+"""The chain enters stages in order and marks when; each class of the error tree is complete; plans tell their targets."""
+
+from __future__ import annotations
+
+from penstock.core import errors
+from penstock.core.answer import Answer
+from penstock.core.call import Attempt, Call
+from penstock.core.chain import Handler, chain
+from penstock.core.plan import Degrade, First, Mirror, Race, Split, Target, Use, plan_targets
+from support.calls import complete_answer, make_call
+
+
+class Passing:
+    def __init__(self, name: str, log: list[str]) -> None:
+        self.name = name
+        self._log = log
+
+    async def __call__(self, call: Call, proceed: Handler) -> Answer:
+        self._log.append(f"{self.name} in")
+        answer = await proceed(call)
+        self._log.append(f"{self.name} out")
+        return answer
+
+
+async def test_stages_wrap_each_other_in_the_order_given_and_leave_marks() -> None:
+    log: list[str] = []
+
+    async def end(call: Call) -> Answer:
+        assert call.model == "fast"
+        log.append("end")
+        return complete_answer()
+
+    call = make_call()
+    await chain((Passing("outer", log), Passing("inner", log)), end)(call)
+    assert log == ["outer in", "inner in", "end", "inner out", "outer out"]
+    assert [name for name, _ in call.trail.marks] == ["outer", "inner"]
+    times = [at for _, at in call.trail.marks]
+    assert times == sorted(times)
+
+
+def test_retries_are_attempts_beyond_the_first_at_each_target() -> None:
+    trail = make_call().trail
+    for target in ("a", "a", "a", "b"):
+        trail.attempts.append(Attempt(target, "p", "m", 1.0, "upstream_unavailable"))
+    assert trail.retry_count == 2
+
+
+def _all_subclasses(kind: type[errors.PenstockError]) -> set[type[errors.PenstockError]]:
+    return {kind}.union(*(_all_subclasses(child) for child in kind.__subclasses__()))
+
+
+def test_every_error_has_a_code_of_its_own_and_a_status_that_clients_know() -> None:
+    kinds = _all_subclasses(errors.PenstockError)
+    codes = [kind.code for kind in kinds]
+    assert len(codes) == len(set(codes))
+    assert all(400 <= kind.status < 600 and kind.type for kind in kinds)
+    # A mistake of the caller is never asked again at the same target.
+    assert not any(kind.retryable for kind in kinds if kind.status < 500 and kind is not errors.UpstreamRateLimited)
+
+
+def test_plans_name_their_targets_once_in_order() -> None:
+    plan = First((Use("a"), Race((Use("b"), Use("a")), 1.5), Split((Use("c"),), (1.0,)), Degrade("later")))
+    assert plan_targets(plan) == ("a", "b", "c")
+    assert plan_targets(Mirror(Use("x"), Use("y"))) == ("x", "y")
+
+
+def test_cost_is_whole_nano_usd_rounded_up() -> None:
+    # 0.0002 USD per 1,000 tokens is 200,000 nano-USD.
+    target = Target("a", "p", "m", input_nano_usd_per_1k=200_000, output_nano_usd_per_1k=200_000)
+    assert target.cost_nano_usd(128, 64) == 38_400
+    assert Target("a", "p", "m", input_nano_usd_per_1k=37_500).cost_nano_usd(1, 0) == 38

@@ -1,0 +1,299 @@
+"""Retry, deadline, fallback and silence, on an injected clock where time is only counted."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from penstock.core.answer import CANCEL, Answer
+from penstock.core.call import Call
+from penstock.core.chain import Handler
+from penstock.core.errors import (
+    DeadlineExceeded,
+    InputTooLong,
+    PenstockError,
+    UpstreamMisconfigured,
+    UpstreamRateLimited,
+    UpstreamRejected,
+    UpstreamTimeout,
+    UpstreamUnavailable,
+)
+from penstock.core.plan import Degrade, First, Target, Use
+from penstock.core.policy import FAST_RETRY, PATIENT_RETRY, RetryPolicy, TimeLimits
+from penstock.resilience import Attempts, Dispatch, retry_delay_s
+from support.calls import LIMITS, ListSink, complete_answer, delta, make_call
+
+
+class FakeTime:
+    def __init__(self) -> None:
+        self.now_s = 0.0
+        self.slept: list[float] = []
+
+    def clock(self) -> float:
+        return self.now_s
+
+    async def sleep(self, delay_s: float) -> None:
+        self.slept.append(delay_s)
+        self.now_s += delay_s
+
+
+def failing(*errors: PenstockError) -> tuple[Handler, list[Call]]:
+    """A backend that raises each error in turn, then answers."""
+    calls: list[Call] = []
+    left = list(errors)
+
+    async def backend(call: Call) -> Answer:
+        calls.append(call)
+        if left:
+            raise left.pop(0)
+        return complete_answer()
+
+    return backend, calls
+
+
+def attempts(backend: Handler, time: FakeTime, alias: str = "fast") -> Attempts:
+    return Attempts(
+        Target(alias, f"mock-{alias}", f"{alias}-v1"), backend, clock=time.clock, sleep=time.sleep, chance=lambda: 0.5
+    )
+
+
+async def test_transient_errors_are_asked_again_with_growing_delays_plus_jitter() -> None:
+    time = FakeTime()
+    backend, calls = failing(UpstreamUnavailable("500"), UpstreamUnavailable("500"))
+    call = make_call()
+    answer = await attempts(backend, time)(call)
+    assert answer.body is not None
+    assert time.slept == [pytest.approx(0.2), pytest.approx(0.4)]
+    assert len(calls) == 3
+    assert call.trail.retry_count == 2
+    assert [attempt.error_code for attempt in call.trail.attempts] == [
+        "upstream_unavailable",
+        "upstream_unavailable",
+        None,
+    ]
+
+
+@pytest.mark.parametrize("error", [UpstreamRejected("400"), UpstreamMisconfigured("401"), InputTooLong("long")])
+async def test_permanent_errors_are_asked_once(error: PenstockError) -> None:
+    backend, calls = failing(error, error)
+    with pytest.raises(type(error)):
+        await attempts(backend, FakeTime())(make_call())
+    assert len(calls) == 1
+
+
+async def test_after_the_last_attempt_the_error_is_told() -> None:
+    backend, calls = failing(*[UpstreamUnavailable("500")] * 9)
+    with pytest.raises(UpstreamUnavailable):
+        await attempts(backend, FakeTime())(make_call())
+    assert len(calls) == 3
+
+
+async def test_no_attempt_starts_after_the_deadline() -> None:
+    time = FakeTime()
+    time.now_s = 11.0
+    backend, calls = failing()
+    with pytest.raises(DeadlineExceeded):
+        await attempts(backend, time)(make_call())
+    assert calls == []
+
+
+async def test_a_hung_backend_is_cancelled_at_the_attempts_own_limit() -> None:
+    cancelled: list[bool] = []
+
+    async def hang(_: Call) -> Answer:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cancelled.append(True)
+        raise AssertionError
+
+    call = make_call(limits=TimeLimits(total_s=10, attempt_s=0.02, first_content_s=1, idle_gap_s=1), retry=ONCE)
+    with pytest.raises(UpstreamTimeout, match=r"0\.02 s"):
+        await attempts(hang, FakeTime())(call)
+    assert cancelled == [True]
+    assert call.trail.attempts[0].error_code == "upstream_timeout"
+
+
+ONCE = RetryPolicy(name="once", delays_s=(), jitter_s=0, max_retry_after_s=0)
+
+
+async def test_a_cancelled_attempt_is_on_the_trail() -> None:
+    entered = asyncio.Event()
+
+    async def hang(_: Call) -> Answer:
+        entered.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    call = make_call()
+    task = asyncio.create_task(attempts(hang, FakeTime())(call))
+    await entered.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert call.trail.attempts[0].error_code == "cancelled"
+
+
+# --- the schedule ---
+
+
+@given(
+    st.sampled_from([FAST_RETRY, PATIENT_RETRY]),
+    st.integers(1, 8),
+    st.floats(0, 700),
+    st.floats(0, 1, exclude_max=True),
+    st.none() | st.floats(0, 100),
+)
+def test_a_delay_keeps_the_policy_the_wish_and_the_deadline(
+    policy: RetryPolicy, made: int, left_s: float, chance: float, retry_after_s: float | None
+) -> None:
+    error = UpstreamRateLimited("429", retry_after_s=retry_after_s)
+    delay_s = retry_delay_s(policy, made, error, left_s, chance)
+    if made >= policy.max_attempts:
+        assert delay_s is None
+    elif delay_s is not None:
+        assert policy.delays_s[made - 1] <= delay_s < left_s
+        assert retry_after_s is None or retry_after_s <= delay_s
+    else:
+        too_long = retry_after_s is not None and retry_after_s > policy.max_retry_after_s
+        longest = max(policy.delays_s[made - 1] + policy.jitter_s, retry_after_s or 0.0)
+        assert too_long or longest >= left_s
+
+
+# --- plans ---
+
+
+def dispatch(time: FakeTime, **backends: Handler) -> Dispatch:
+    def degrade(_: Call, text: str) -> Answer:
+        return complete_answer(text.encode())
+
+    return Dispatch({alias: attempts(backend, time, alias) for alias, backend in backends.items()}, degrade)
+
+
+BOTH = First((Use("a"), Use("b")))
+
+
+async def test_the_fallback_answers_after_the_primarys_retries_are_spent() -> None:
+    primary, primary_calls = failing(*[UpstreamUnavailable("500")] * 9)
+    second, second_calls = failing()
+    call = make_call(plan=BOTH)
+    await dispatch(FakeTime(), a=primary, b=second)(call)
+    assert (len(primary_calls), len(second_calls)) == (3, 1)
+    assert (call.trail.fallback_used, call.trail.target, call.trail.provider) == (True, "b", "mock-b")
+    assert call.trail.retry_count == 2
+
+
+async def test_a_permanent_error_moves_on_at_once() -> None:
+    time = FakeTime()
+    primary, primary_calls = failing(UpstreamMisconfigured("401"))
+    second, _ = failing()
+    await dispatch(time, a=primary, b=second)(make_call(plan=BOTH))
+    assert (len(primary_calls), time.slept) == (1, [])
+
+
+async def test_the_callers_own_mistake_never_reaches_the_fallback() -> None:
+    primary, _ = failing(UpstreamRejected("400"))
+    second, second_calls = failing()
+    with pytest.raises(UpstreamRejected):
+        await dispatch(FakeTime(), a=primary, b=second)(make_call(plan=BOTH))
+    assert second_calls == []
+
+
+async def test_the_primary_answering_is_no_fallback() -> None:
+    primary, _ = failing()
+    call = make_call(plan=BOTH)
+    await dispatch(FakeTime(), a=primary)(call)
+    assert not call.trail.fallback_used
+
+
+async def test_the_last_resort_is_a_marked_text() -> None:
+    primary, _ = failing(*[UpstreamUnavailable("500")] * 9)
+    call = make_call(plan=First((Use("a"), Degrade("We will come back to you."))))
+    answer = await dispatch(FakeTime(), a=primary)(call)
+    assert answer.body == b"We will come back to you."
+    assert call.trail.degraded
+
+
+@given(st.lists(st.sampled_from(["ok", "500", "400", "401"]), max_size=12), st.integers(0, 11))
+def test_attempts_never_exceed_the_bound_and_the_deadline_ends_everything(kinds: list[str], start_s: int) -> None:
+    errors = {"500": UpstreamUnavailable, "400": UpstreamRejected, "401": UpstreamMisconfigured}
+    script = list(kinds)
+    calls: list[str] = []
+    time = FakeTime()
+    time.now_s = float(start_s)
+
+    async def backend(_: Call) -> Answer:
+        calls.append("")
+        time.now_s += 0.5
+        kind = script.pop(0) if script else "ok"
+        if kind != "ok":
+            raise errors[kind](kind)
+        return complete_answer()
+
+    async def run() -> None:
+        with contextlib.suppress(PenstockError):
+            await dispatch(time, a=backend, b=backend)(make_call(plan=BOTH))
+        assert len(calls) <= 6
+        assert time.now_s <= max(LIMITS.total_s + 0.5, start_s)
+
+    asyncio.run(run())
+
+
+# --- after the first content ---
+
+
+class Streaming:
+    def __init__(self) -> None:
+        self.answer = Answer("openai")
+
+    async def __call__(self, _: Call) -> Answer:
+        self.answer.feed([delta("first")])
+        return self.answer
+
+
+async def _stream(idle_gap_s: float, total_s: float = 10.0) -> tuple[Answer, ListSink]:
+    backend = Streaming()
+    limits = TimeLimits(total_s=total_s, first_content_s=1, idle_gap_s=idle_gap_s)
+    answer = await attempts(backend, FakeTime())(make_call(stream=True, limits=limits))
+    sink = ListSink()
+    answer.attach(sink)
+    return answer, sink
+
+
+async def test_a_stream_that_falls_silent_ends_with_an_error() -> None:
+    _, sink = await _stream(idle_gap_s=0.02)
+    async with asyncio.timeout(1):
+        await sink.done.wait()
+    assert sink.outcome is not None
+    assert isinstance(sink.outcome.error, UpstreamTimeout)
+
+
+async def test_a_stream_past_its_deadline_ends_with_an_error() -> None:
+    answer, sink = await _stream(idle_gap_s=0.5, total_s=0.05)
+    async with asyncio.timeout(1):
+        while not sink.done.is_set():
+            answer.feed([delta("x")])
+            await asyncio.sleep(0.005)
+    assert sink.outcome is not None
+    assert isinstance(sink.outcome.error, DeadlineExceeded)
+
+
+async def test_a_pause_of_the_client_is_not_the_upstreams_silence() -> None:
+    answer, sink = await _stream(idle_gap_s=0.03)
+    answer.pause()
+    await asyncio.sleep(0.08)
+    assert sink.outcome is None
+    answer.resume()
+    async with asyncio.timeout(1):
+        await sink.done.wait()
+
+
+async def test_the_watch_ends_with_its_stream() -> None:
+    answer, sink = await _stream(idle_gap_s=0.02)
+    answer.close(CANCEL)
+    await asyncio.sleep(0.05)
+    assert sink.outcome is None
