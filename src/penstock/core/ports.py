@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeAlias
+from urllib.parse import urlsplit
 
 from msgspec import Struct
 
@@ -24,6 +25,14 @@ class Origin(Struct, frozen=True):
     scheme: str
     host: str
     port: int
+
+    @classmethod
+    def of(cls, url: str) -> Origin:
+        """The origin of an absolute ``http`` or ``https`` URL. Raises ``ValueError``."""
+        parts = urlsplit(url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username is not None:
+            raise ValueError("a URL must look like https://llm.example.com/v1, without a user or password")
+        return cls(parts.scheme, parts.hostname, parts.port or (443 if parts.scheme == "https" else 80))
 
 
 class HttpRequest(Struct, frozen=True):
@@ -94,11 +103,22 @@ class Verdict(Struct, frozen=True):
     state: RateState
 
 
+class Hit(Struct, frozen=True):
+    """One hit to be counted against the window of ``key``: at most ``limit`` in ``window_s``."""
+
+    key: str
+    limit: int
+    window_s: float
+
+
 class Counters(Protocol):
     """Counts of hits per key and window (``memory``; later shared ones)."""
 
     async def hit(self, key: str, limit: int, window_s: float) -> Verdict:
         """Count one hit if the window still has room; a refused hit is not counted."""
+
+    async def hit_all(self, hits: Sequence[Hit]) -> list[Verdict]:
+        """Count one hit in every window (of different keys), or in none if one of them has no room. In order."""
 
 
 class Budgets(Protocol):

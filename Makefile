@@ -1,0 +1,49 @@
+# One file to start from: `make help`. Nothing here needs more than Python 3.11, pip and make.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+CONFIG ?= config/demo.yaml
+BIN := .venv/bin
+BASE := .venv/.base
+DEV := .venv/.dev
+
+help: ## print this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
+
+serve: $(BASE) ## install once, then serve CONFIG (config/demo.yaml, on 127.0.0.1:8000)
+	exec $(BIN)/penstock serve --config $(CONFIG) $(ARGS)
+
+test: $(DEV) ## install what the tests need, then run every test; ARGS goes to pytest
+	$(BIN)/python -m pytest -ra $(ARGS)
+
+check: $(DEV) ## lint, format, types, import directions, ceilings, hygiene, locks
+	$(BIN)/python -m tools.check
+
+format: $(DEV) ## let ruff fix and format what it can
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+bench: $(BASE) ## measure against nginx on this machine; ARGS="--quick" for 20 seconds
+	tools/need.sh nginx wrk taskset
+	$(BIN)/python -m bench.run $(ARGS)
+
+wheel: $(DEV) ## build the wheel into dist/
+	$(BIN)/python -m hatchling build -t wheel
+
+lock: $(DEV) ## resolve pyproject.toml into requirements/*.txt with hashes
+	PYTHON="$(PYTHON)" tools/install.sh uv
+	$(BIN)/python -m tools.lock
+
+clean: ## remove the environment, caches and build output
+	rm -rf .venv dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find src tests bench tools -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BASE): requirements/base.txt requirements/build.txt pyproject.toml tools/install.sh
+	PYTHON="$(PYTHON)" tools/install.sh base
+	@touch $@
+
+$(DEV): requirements/dev.txt $(BASE)
+	PYTHON="$(PYTHON)" tools/install.sh dev
+	@touch $@
+
+.PHONY: help serve test check format bench wheel lock clean

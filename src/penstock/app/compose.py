@@ -1,0 +1,159 @@
+"""From settings to a running set of parts: everything here is replaced whole by a reload."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+
+from penstock.app.works import Works
+from penstock.audit import Record
+from penstock.caching import Reuse
+from penstock.config import ConfigError, Problem, Settings
+from penstock.config.sections import Provider
+from penstock.core.call import Identity
+from penstock.core.chain import Handler
+from penstock.core.policy import Policy
+from penstock.core.ports import Fault, Origin
+from penstock.pipeline import build_pipeline
+from penstock.prompts import Registry, Render
+from penstock.prompts.registry import PromptsInvalid
+from penstock.providers import ROWS, OpenAICompatible, Simulated, template_answer
+from penstock.resilience import Attempts, Dispatch
+from penstock.routing import Route
+from penstock.telemetry import FailedCalls, Trace
+from penstock.telemetry.logs import Logger
+from penstock.tenancy import Fit, Identify, KeyRing, Ledger, Limit, Spend
+
+NANO = 1_000_000_000
+
+
+class Parts(Struct, frozen=True, kw_only=True):
+    """What one config makes."""
+
+    settings: Settings
+    policy: Policy
+    keys: KeyRing
+    prompts: Registry
+    providers: Mapping[str, OpenAICompatible | Simulated]
+    handler: Handler
+
+
+def compose(settings: Settings, works: Works, previous: Parts | None = None) -> Parts:
+    """Build every part that ``settings`` speaks of. Raises ``ConfigError``; changes nothing in ``works``' state."""
+    policy = settings.policy()
+    prompts = _prompts(settings, previous)
+    providers = _providers(settings, works)
+    return Parts(
+        settings=settings,
+        policy=policy,
+        keys=KeyRing(works.pepper, _keys(settings)),
+        prompts=prompts,
+        providers=providers,
+        handler=_pipeline(settings, works, policy, prompts, providers),
+    )
+
+
+def _pipeline(
+    settings: Settings,
+    works: Works,
+    policy: Policy,
+    prompts: Registry,
+    providers: Mapping[str, OpenAICompatible | Simulated],
+) -> Handler:
+    ledger = Ledger(
+        works.budgets,
+        works.log,
+        wall_clock=time.time,
+        on_alert=partial(_alert, works.logger),
+        strict=settings.store.durability == "strict",
+    )
+    targets = {
+        alias: Attempts(target, providers[target.provider].bind(target), clock=time.monotonic)
+        for alias, target in policy.targets.items()
+    }
+    return build_pipeline(
+        trace=Trace(works.metrics, on_failed=FailedCalls(works.logger.warning)),
+        record=Record(works.log, on_loss=works.lose),
+        identify=Identify(policy.tenants, works.pepper),
+        limit=Limit(policy.tiers, policy.endpoint_requests_per_minute, works.counters, works.in_flight),
+        route=Route(policy),
+        render=Render(prompts),
+        fit=Fit(policy.tiers, policy.routes),
+        reuse=Reuse(works.cache, policy.targets),
+        spend=Spend(policy.tiers, policy.targets, ledger),
+        dispatch=Dispatch(targets, template_answer),
+    )
+
+
+def _keys(settings: Settings) -> list[tuple[str, Identity]]:
+    keys = [
+        (key.key.get_secret_value(), Identity(name, key.name))
+        for name, tenant in settings.tenants.items()
+        for key in tenant.keys
+    ]
+    keys += [(key.get_secret_value(), Identity("", "admin", admin=True)) for key in settings.admin_keys]
+    return keys
+
+
+def _prompts(settings: Settings, previous: Parts | None) -> Registry:
+    directory = settings.beside(settings.prompts.directory)
+    try:
+        return Registry.load(directory, None if previous is None else previous.prompts)
+    except PromptsInvalid as error:
+        raise ConfigError(
+            [Problem(each.line, 0, each.file, each.message, each.suggestion) for each in error.problems]
+        ) from None
+
+
+def _providers(settings: Settings, works: Works) -> dict[str, OpenAICompatible | Simulated]:
+    # An address that the operator wrote may be private: a model server on the same machine is the usual case.
+    named = frozenset(
+        Origin.of(provider.base_url) for provider in settings.providers.values() if provider.base_url is not None
+    )
+    return {
+        name: _simulated(name, provider)
+        if provider.kind == "simulated"
+        else _hosted(name, provider, settings, named, works)
+        for name, provider in settings.providers.items()
+    }
+
+
+def _simulated(name: str, provider: Provider) -> Simulated:
+    fault = Fault(kind=provider.fail_kind, rate=provider.fail_rate) if provider.fail_rate > 0 else None
+    return Simulated(
+        name, latency_s=provider.latency_ms / 1000, tokens_per_s=provider.tokens_per_s, failure=fault, seed=0
+    )
+
+
+def _hosted(
+    name: str, provider: Provider, settings: Settings, named: frozenset[Origin], works: Works
+) -> OpenAICompatible:
+    row = ROWS[provider.kind]
+    ca_file = None if provider.ca_file is None else settings.beside(provider.ca_file)
+    try:
+        transport = works.transport(ca_file=ca_file, named_origins=named)
+    except OSError as error:
+        raise ConfigError([_unreadable(name, ca_file, error)]) from None
+    return OpenAICompatible(
+        name,
+        row,
+        base_url=provider.base_url or row.base_url or "",
+        api_key=None if provider.api_key is None else provider.api_key.get_secret_value(),
+        transport=transport,
+    )
+
+
+def _unreadable(name: str, ca_file: Path | None, error: OSError) -> Problem:
+    reason: Any = error.strerror or "it holds no certificate"
+    return Problem(0, 0, f"providers.{name}.ca_file", f"{ca_file} cannot be used: {reason}", "give a PEM file")
+
+
+def _alert(logger: Logger, tenant: str, spent_nano_usd: int, limit_nano_usd: int) -> None:
+    logger.warning(
+        "budget nearly spent", tenant=tenant, spent_usd=spent_nano_usd / NANO, limit_usd=limit_nano_usd / NANO
+    )

@@ -1,0 +1,147 @@
+"""``RunningGateway``: the composed gateway as edges see it, and what a reload swaps."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from penstock.app.compose import Parts, compose
+from penstock.app.works import VERSION, Works
+from penstock.config import ConfigError, load_settings
+from penstock.core.answer import Answer
+from penstock.core.call import Call, Identity
+from penstock.core.errors import InvalidParameter, NotFound
+from penstock.core.policy import Policy
+from penstock.core.ports import AuditPage, AuditQuery, Fault
+from penstock.providers import ROWS, Simulated
+from penstock.telemetry import QuotaUse
+
+KINDS: Mapping[str, str | None] = {"simulated": "", **{name: row.base_url for name, row in ROWS.items()}}
+
+
+class RunningGateway:
+    """Implements ``core.ports.Gateway``. ``reload`` replaces the parts between two calls; calls in flight keep theirs."""
+
+    def __init__(self, parts: Parts, works: Works) -> None:
+        self._parts = parts
+        self._works = works
+        self._started_at_s = time.monotonic()
+        self.generation = 1
+        self.draining = False
+        works.metrics.quota = self._quotas
+
+    # --- edges ---
+
+    @property
+    def policy(self) -> Policy:
+        """Tiers, tenants, routes and targets in force."""
+        return self._parts.policy
+
+    @property
+    def ready(self) -> bool:
+        """False from the first sign of shutdown on, and while the log cannot be written."""
+        return not self.draining and self._works.log.writable
+
+    @property
+    def keyless(self) -> bool:
+        """The demo on loopback."""
+        return self._parts.settings.server.keyless_loopback
+
+    @property
+    def debug(self) -> bool:
+        """Whether ``/debug`` exists."""
+        return self._parts.settings.server.debug
+
+    def authenticate(self, key: str | None) -> Identity:
+        """Prove a key. Raises ``Unauthenticated``."""
+        return self._parts.keys.authenticate(key)
+
+    async def answer(self, call: Call) -> Answer:
+        """The pipeline. Raises ``PenstockError``."""
+        return await self._parts.handler(call)
+
+    async def audit(self, query: AuditQuery) -> AuditPage:
+        """A page of audit events, newest first."""
+        return await self._works.owner.query(query)
+
+    def metrics(self) -> bytes:
+        """Prometheus text."""
+        return self._works.metrics.render()
+
+    def set_fault(self, provider: str, fault: Fault | None) -> None:
+        """Make a simulated provider fail, or mend it. Raises ``NotFound`` and ``InvalidParameter``."""
+        known = {name: each for name, each in self._parts.providers.items() if isinstance(each, Simulated)}
+        if provider not in known:
+            raise NotFound(
+                f"No simulated provider is named '{provider[:100]}'. There are: {', '.join(sorted(known)) or 'none'}.",
+                param="name",
+            )
+        try:
+            known[provider].set_fault(fault)
+        except ValueError as error:
+            raise InvalidParameter(str(error), param="kind") from None
+
+    async def health(self) -> dict[str, Any]:
+        """What an operator wants to see."""
+        settings = self._parts.settings
+        return {
+            "version": VERSION,
+            "ready": self.ready,
+            "uptime_seconds": round(time.monotonic() - self._started_at_s, 3),
+            "config": {"generation": self.generation, "digest": settings.digest},
+            "store": dict(self._works.detail()),
+            "calls_in_flight": dict(self._works.in_flight),
+            "targets": {
+                alias: {"provider": target.provider, "model": target.model_id}
+                for alias, target in self.policy.targets.items()
+            },
+            "routes": sorted(self.policy.routes),
+            "prompts": [f"{prompt.prompt_id} {prompt.version}" for prompt in self._parts.prompts.prompts],
+        }
+
+    # --- the operator ---
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the config in force."""
+        return self._parts.settings.digest
+
+    def reload(self, config: Path, env: Mapping[str, str]) -> None:
+        """Take a changed config into use for the next call. Raises ``ConfigError``, and then nothing has changed."""
+        old = self._parts
+        self.generation += 1
+        settings = load_settings(config, env, kinds=KINDS)
+        if settings.store.url != old.settings.store.url:
+            self._works.logger.warning("restart needed", setting="store.url")
+        if _listening(settings) != _listening(old.settings):
+            self._works.logger.warning("restart needed", setting="server")
+        self._parts = compose(settings, self._works, old)
+        self._works.policy = self._parts.policy
+        self._works.record(
+            "config_reloaded", generation=self.generation, old_digest=old.settings.digest, digest=settings.digest
+        )
+
+    def refused(self, error: ConfigError) -> None:
+        """Write down a reload that changed nothing."""
+        self._works.record("config_refused", generation=self.generation, problems=len(error.problems))
+
+    def _quotas(self) -> list[QuotaUse]:
+        """Every limit that has a figure now."""
+        rows: list[QuotaUse] = []
+        for tenant, tier_name in self.policy.tenants.items():
+            tier = self.policy.tiers[tier_name]
+            if tier.daily_budget_nano_usd is not None:
+                spent = self._works.budgets.spent_nano_usd(tenant)
+                rows.append(QuotaUse(tenant, "day_usd", spent / 1e9, tier.daily_budget_nano_usd / 1e9))
+            if tier.concurrent_requests is not None:
+                rows.append(
+                    QuotaUse(tenant, "concurrent", self._works.in_flight.get(tenant, 0), tier.concurrent_requests)
+                )
+        return rows
+
+
+def _listening(settings: Any) -> tuple[Any, ...]:
+    server = settings.server
+    return (server.host, server.port, server.max_body_bytes, server.max_head_bytes)

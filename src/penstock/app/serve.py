@@ -1,0 +1,143 @@
+"""``serve``: one process from its config to its last drained call."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import resource
+import signal
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import FrameType
+from typing import Any, cast
+
+import uvicorn
+import uvloop
+
+from penstock.app.compose import compose
+from penstock.app.gateway import KINDS, RunningGateway
+from penstock.app.works import VERSION, Works
+from penstock.config import ConfigError, RunFile, Settings, load_settings, run_file_path, write_run_file
+from penstock.edge.http1 import HttpLimits, protocol_factory
+from penstock.edge.native import create_app
+from penstock.edge.openai import OpenAIFace
+from penstock.edge.openai.face import new_call_id
+from penstock.telemetry import build_logger
+from penstock.telemetry.logs import Logger
+
+
+def serve(config: Path, overrides: Mapping[str, str]) -> None:
+    """Serve until SIGTERM or SIGINT. ``overrides`` are ``PENSTOCK_*`` values laid over the environment.
+
+    Raises ``ConfigError`` and ``StoreFailed`` before anything listens.
+    """
+    env = {**os.environ, **overrides}
+    settings = load_settings(config, env, kinds=KINDS)
+    logger = build_logger(sys.stderr, style=settings.server.log_format)
+    raise_open_files_limit()
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(settings, config, env, logger))
+
+
+async def _serve(settings: Settings, config: Path, env: Mapping[str, str], logger: Logger) -> None:
+    works = await Works.open(settings, logger)
+    try:
+        gateway = RunningGateway(compose(settings, works), works)
+        reloader = Reloader(gateway, config, env, run_file_path(settings.store.database), logger)
+        reloader.report(None)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reloader.reload)
+        works.record("gateway_started", version=VERSION, digest=gateway.digest)
+        # What is here now stays: the collector need not look at it again.
+        gc.collect()
+        gc.freeze()
+        await Server(_uvicorn_config(settings, gateway, works), gateway).serve()
+    finally:
+        works.record("gateway_stopped", version=VERSION)
+        await works.aclose()
+
+
+class Server(uvicorn.Server):
+    """Turns readiness off at the first signal, and then lets uvicorn drain and end."""
+
+    def __init__(self, config: uvicorn.Config, gateway: RunningGateway) -> None:
+        super().__init__(config)
+        self._gateway = gateway
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """A signal has come."""
+        self._gateway.draining = True
+        super().handle_exit(sig, frame)
+
+
+class Reloader:
+    """Takes a changed file into use on SIGHUP, and says in the run file what came of it."""
+
+    def __init__(
+        self, gateway: RunningGateway, config: Path, env: Mapping[str, str], run_file: Path, logger: Logger
+    ) -> None:
+        self._gateway = gateway
+        self._config = config
+        self._env = env
+        self._run_file = run_file
+        self._logger = logger
+
+    def reload(self) -> None:
+        """Validate, then swap. An invalid file changes nothing and the log says why."""
+        try:
+            self._gateway.reload(self._config, self._env)
+        except ConfigError as error:
+            for problem in error.problems:
+                self._logger.warning("config refused", line=problem.line, path=problem.path, message=problem.message)
+            self._gateway.refused(error)
+            self.report(str(error))
+        else:
+            self._logger.info("config reloaded", generation=self._gateway.generation, digest=self._gateway.digest[:12])
+            self.report(None)
+
+    def report(self, error: str | None) -> None:
+        """Rewrite the run file."""
+        write_run_file(
+            self._run_file,
+            RunFile(
+                pid=os.getpid(),
+                config=str(self._config.absolute()),
+                generation=self._gateway.generation,
+                digest=self._gateway.digest,
+                loaded_at=time.time(),
+                error=error,
+            ),
+        )
+
+
+def raise_open_files_limit() -> None:
+    """Raise the soft limit on open files to the hard one: a connection is a file."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def _uvicorn_config(settings: Settings, gateway: RunningGateway, works: Works) -> uvicorn.Config:
+    server = settings.server
+    limits = HttpLimits(
+        head_bytes=server.max_head_bytes,
+        body_bytes=server.max_body_bytes,
+        head_s=server.head_timeout_s,
+        body_s=server.body_timeout_s,
+    )
+    faces: Any = {(b"POST", b"/v1/chat/completions"): OpenAIFace(gateway)}
+    return uvicorn.Config(
+        create_app(gateway, works.counters, version=VERSION, clock=time.monotonic, new_id=new_call_id),
+        host=server.host,
+        port=server.port,
+        http=cast("Any", protocol_factory(faces, limits)),
+        ws="none",
+        loop="uvloop",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        backlog=4096,
+        timeout_graceful_shutdown=round(server.drain_timeout_s),
+    )

@@ -1,0 +1,24 @@
+"""The command line: ``penstock COMMAND``. Importing it is cheap; each command imports what it needs when it runs."""
+
+import typer
+
+from penstock.cli.auditing import audit
+from penstock.cli.checking import check, models
+from penstock.cli.serving import reload, serve, version
+
+app = typer.Typer(
+    name="penstock",
+    help="One self-hosted gateway in front of every model a product team uses.",
+    epilog="Start with:  penstock serve --config config/demo.yaml",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command(epilog="Example:  penstock serve --config config/demo.yaml --port 8080")(serve)
+app.command(epilog="Example:  penstock check config/demo.yaml --json")(check)
+app.command(epilog="Example:  penstock models --config config/demo.yaml --tier pro")(models)
+app.command(epilog="Example:  penstock reload --config config/demo.yaml")(reload)
+app.command(epilog="Example:  penstock version")(version)
+app.add_typer(audit, name="audit")
+
+__all__ = ["app"]

@@ -1,0 +1,115 @@
+"""``penstock audit``: reads the log beside a running gateway; nothing here writes."""
+
+from __future__ import annotations
+
+import json
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from penstock.cli.options import DEFAULT_CONFIG, ConfigOption, JsonOption
+
+if TYPE_CHECKING:
+    from penstock.config import Settings
+
+audit = typer.Typer(help="Read the audit log, and prove that nobody has changed it.", no_args_is_help=True)
+
+_POLL_S = 0.2
+_COLUMNS = (
+    "tenant_id",
+    "endpoint",
+    "task",
+    "provider",
+    "model",
+    "prompt_id",
+    "prompt_version",
+    "status",
+    "error_code",
+    "policy_decision",
+    "cache_hit",
+    "retry_count",
+    "fallback_used",
+    "input_tokens",
+    "output_tokens",
+    "estimated_cost_usd",
+    "latency_ms",
+    "trace_id",
+)
+
+
+@audit.command(epilog="Example:  penstock audit tail --config config/demo.yaml --tenant tenant_pro --follow")
+def tail(
+    config: ConfigOption = DEFAULT_CONFIG,
+    lines: Annotated[int, typer.Option("-n", "--lines", min=0, help="So many of the newest events.")] = 20,
+    tenant: Annotated[str, typer.Option(help="Only events of this tenant.")] = "",
+    trace: Annotated[str, typer.Option(help="Only events of this trace id.")] = "",
+    *,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with events as they come.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Print the newest audit events, oldest first. No prompt or answer text is ever in them."""
+    from penstock.cli.segments import follow as following  # noqa: PLC0415 - a command imports what it needs
+    from penstock.cli.segments import newest  # noqa: PLC0415 - as above
+
+    directory = _settings(config).store.log_directory
+    wanted = {key: value for key, value in (("tenant_id", tenant), ("trace_id", trace)) if value}
+    events, place = newest(directory, wanted, lines)
+    for event in events:
+        _show(event, as_json=as_json)
+    if not follow:
+        return
+    try:
+        for event in following(directory, wanted, place, wait=lambda: time.sleep(_POLL_S)):
+            _show(event, as_json=as_json)
+    except KeyboardInterrupt:
+        return
+
+
+@audit.command(epilog="Example:  penstock audit verify --config config/demo.yaml")
+def verify(config: ConfigOption = DEFAULT_CONFIG) -> None:
+    """Prove that no audit record was changed, removed or cut off. Exit status 1 when one was."""
+    from penstock.config import ConfigError, load_pepper  # noqa: PLC0415 - a command imports what it needs
+    from penstock.stores.verification import verify as prove  # noqa: PLC0415 - as above
+
+    settings = _settings(config)
+    directory = settings.store.log_directory
+    if not directory.is_dir():
+        typer.echo(f"There is no audit log at {directory}.", err=True)
+        raise typer.Exit(1)
+    try:
+        result = prove(directory, load_pepper(settings, create=False))
+    except ConfigError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from None
+    for finding in result.findings:
+        typer.echo(
+            f"{finding.segment:020d}.jsonl:{finding.offset}: records {finding.first} to {finding.last}: {finding.message}"
+        )
+    counted = f"{result.records} records in {result.segments} segments"
+    if not result.intact:
+        typer.echo(f"NOT intact: {len(result.findings)} findings; {counted} are proved.")
+        raise typer.Exit(1)
+    typer.echo(f"Intact: {counted}.")
+
+
+def _settings(config: Path) -> Settings:
+    from penstock.cli.examining import examine  # noqa: PLC0415 - a command imports what it needs
+    from penstock.cli.showing import show_examination  # noqa: PLC0415 - as above
+
+    examination = examine(config)
+    if examination.settings is None:
+        show_examination(examination, err=True)
+        raise typer.Exit(1)
+    return examination.settings
+
+
+def _show(event: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(event, ensure_ascii=False))
+        return
+    at = datetime.fromtimestamp(event.get("time") or 0, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    facts = [f"{key}={event[key]}" for key in _COLUMNS if event.get(key) not in {None, "", False}]
+    typer.echo(" ".join((at, str(event.get("event_type", "-")), *facts)))

@@ -1,0 +1,237 @@
+"""What types cannot say: references, who may reach what, keys and addresses, money. Each check adds its problems."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Collection, Mapping
+from urllib.parse import urlsplit
+
+from penstock.config.document import STAND_IN, Document
+from penstock.config.problems import did_you_mean
+from penstock.config.sections import Model, Provider, Route, Tenant, Tier
+from penstock.config.settings import Settings
+
+DEMO_KEY = "sk-demo-"
+_SIMULATED = frozenset({"latency_ms", "tokens_per_s", "fail_rate", "fail_kind"})
+_HOSTED = frozenset({"base_url", "api_key", "ca_file"})
+_LATER = ("race", "split", "mirror", "select")
+
+
+def check(
+    settings: Settings, document: Document, kinds: Mapping[str, str | None], fault_kinds: Collection[str] | None
+) -> None:
+    """Add to ``document.problems`` all that is wrong or doubtful across sections."""
+    for name, provider in settings.providers.items():
+        _provider(name, provider, document, kinds)
+        if fault_kinds is not None and provider.fail_kind not in fault_kinds:
+            path, text = ("providers", name, "fail_kind"), f"`{provider.fail_kind[:80]}` is no fault"
+            document.problem(path, text, did_you_mean(provider.fail_kind, fault_kinds))
+    for alias, model in settings.models.items():
+        _model(alias, model, document)
+    for name, route in settings.routing.items():
+        _route(name, route, settings, document)
+    for name, tier in settings.tenant_tiers.items():
+        _tier(name, tier, document)
+    for name, tenant in settings.tenants.items():
+        _tenant(name, tenant, document)
+    for endpoint in settings.limits.endpoints:
+        if not endpoint.startswith("/"):
+            document.problem(("limits", "endpoints", endpoint), "an endpoint starts with /", f"write `/{endpoint}`")
+    if not document.names("models"):
+        document.problem(("models",), "there is no model: nothing can be answered", "add one under `models:`")
+    _files(settings, document)
+    _keys(settings, document)
+    _address(settings, document)
+
+
+def _files(settings: Settings, document: Document) -> None:
+    hint = "paths are relative to the config file"
+    for name, provider in settings.providers.items():
+        if provider.ca_file is not None and not settings.beside(provider.ca_file).is_file():
+            document.problem(("providers", name, "ca_file"), f"there is no file {provider.ca_file}", hint)
+    folder, path = settings.prompts.directory, ("prompts", "directory")
+    if document.given(path) and not settings.beside(folder).is_dir():
+        document.problem(path, f"there is no folder {folder}", hint)
+
+
+def _reference(path: tuple[str | int, ...], name: str, section: str, document: Document) -> None:
+    known = document.names(section)
+    if name not in known and name != STAND_IN:
+        what = {"providers": "provider", "models": "model", "tenant_tiers": "tier"}[section]
+        hint = did_you_mean(name, known) or f"add it under `{section}:`"
+        document.problem(path, f"there is no {what} `{name[:80]}`", hint)
+
+
+def _provider(name: str, provider: Provider, document: Document, kinds: Mapping[str, str | None]) -> None:
+    path: tuple[str, ...] = ("providers", name)
+    if provider.kind == STAND_IN:
+        return
+    if provider.kind not in kinds:
+        document.problem((*path, "kind"), f"`{provider.kind[:80]}` is no kind", did_you_mean(provider.kind, kinds))
+        return
+    simulated = provider.kind == "simulated"
+    strange, only = (_HOSTED, "hosted providers") if simulated else (_SIMULATED, "`kind: simulated`")
+    for field in sorted(strange):
+        if document.given((*path, field)):
+            document.problem((*path, field), f"`{field}` is for {only} only", "remove it")
+    if simulated:
+        return
+    if kinds[provider.kind] is None and not document.given((*path, "base_url")):
+        document.problem(path, f"`{provider.kind}` has no address of its own", "add `base_url: https://...`")
+    if provider.api_key is not None:
+        if not document.from_environment((*path, "api_key")):
+            document.problem((*path, "api_key"), "the key stands in the file", "write $ENV_NAME instead", warning=True)
+        url = urlsplit(provider.base_url or "")
+        if url.scheme == "http" and not _is_loopback(url.hostname or ""):
+            text = "the key travels unencrypted"
+            document.problem((*path, "base_url"), text, "use https, or a ca_file for your own", warning=True)
+
+
+def _model(alias: str, model: Model, document: Document) -> None:
+    path = ("models", alias)
+    _reference((*path, "provider"), model.provider, "providers", document)
+    both = document.given((*path, "cost_per_1k_tokens_usd"))
+    split = [f"cost_per_1k_{side}_tokens_usd" for side in ("input", "output")]
+    given = [field for field in split if document.given((*path, field))]
+    if both and given:
+        document.problem((*path, given[0]), "there is one price or two, not both", "remove cost_per_1k_tokens_usd")
+    elif len(given) == 1:
+        other = next(field for field in split if field not in given)
+        document.problem((*path, given[0]), f"`{other}` is missing", "add it; 0 if it costs nothing")
+    elif not both and not given:
+        text = "no price: budgets and cost reports count this model as free"
+        document.problem(path, text, "add cost_per_1k_tokens_usd; 0 if it costs nothing", warning=True)
+
+
+def _route(name: str, route: Route, settings: Settings, document: Document) -> None:
+    path = ("routing", name)
+    if name in document.names("models"):
+        document.problem(path, f"`{name}` is a model alias too, and the route would hide it", "rename one of them")
+    later = [form for form in _LATER if document.given((*path, form))]
+    for form in later:
+        document.problem((*path, form), f"`{form}` comes with a later version", "use primary/fallback or first")
+    forms = [form for form in ("primary", "first") if document.given((*path, form))]
+    if not later and not forms and route.primary is None and not document.given((*path, "fallback")):
+        document.problem(path, "a route is `{primary, fallback}` or `{first: [...]}`", "give one of them")
+    elif len(forms) > 1:
+        document.problem((*path, "first"), "`first` and `primary` are two forms of one thing", "keep one of them")
+    if document.given((*path, "fallback")) and "primary" not in forms:
+        document.problem((*path, "fallback"), "a fallback needs a primary", "add `primary:`, or write it into `first`")
+    _steps(name, route, settings, document)
+    _times(name, route, document)
+
+
+def _steps(name: str, route: Route, settings: Settings, document: Document) -> None:
+    path = ("routing", name)
+    steps = route.steps
+    before: dict[str, str] = {}
+    for index, step in enumerate(steps):
+        place: tuple[str | int, ...] = (*path, "first", index)
+        if route.first is None:
+            place = (*path, ("primary", "fallback")[index])
+        if step.use is None:
+            if step.degrade is None:
+                document.problem(place, "this step does nothing", 'write an alias, or {degrade: "text"}')
+            elif index + 1 < len(steps):
+                document.problem(place, "what stands after a degrade text is never asked", "put it last")
+            continue
+        _reference(place, step.use, "models", document)
+        model = settings.models.get(step.use)
+        if model is not None and model.provider in before:
+            text = f"`{step.use}` and `{before[model.provider]}` share the provider `{model.provider}`"
+            document.problem(place, f"{text}: when it is down both are", "take another provider's model", warning=True)
+        elif model is not None:
+            before[model.provider] = step.use
+
+
+def _times(name: str, route: Route, document: Document) -> None:
+    path = ("routing", name)
+    for field in ("attempt_timeout_ms", "first_content_ms", "idle_gap_ms"):
+        value = getattr(route, field)
+        if value is None:
+            continue
+        if route.deadline_ms is None and not document.given((*path, "deadline_ms")):
+            document.problem((*path, field), f"`{field}` needs the route's whole deadline beside it", "add deadline_ms")
+        elif route.deadline_ms is not None and value > route.deadline_ms:
+            text = f"`{field}` is longer than `deadline_ms`, and never takes effect"
+            document.problem((*path, field), text, "make it smaller, so that a fallback still has time")
+
+
+def _tier(name: str, tier: Tier, document: Document) -> None:
+    path = ("tenant_tiers", name)
+    for index, alias in enumerate(tier.allowed_models):
+        _reference((*path, "allowed_models", index), alias, "models", document)
+    if tier.degrade_to is not None:
+        _reference((*path, "degrade_to"), tier.degrade_to, "models", document)
+        if tier.degrade_to not in tier.allowed_models and (*path, "allowed_models") not in document.unset:
+            text = f"this tier may not use `{tier.degrade_to[:80]}` itself"
+            document.problem((*path, "degrade_to"), text, "add it to allowed_models")
+    elif tier.when_not_allowed == "degrade" and not document.given((*path, "degrade_to")):
+        document.problem((*path, "when_not_allowed"), "`degrade` needs a model to go to", "add `degrade_to: ALIAS`")
+
+
+def _tenant(name: str, tenant: Tenant, document: Document) -> None:
+    path = ("tenants", name)
+    _reference((*path, "tier"), tenant.tier, "tenant_tiers", document)
+    if not tenant.keys and not document.given((*path, "keys", 0)):
+        document.problem(path, "no key proves this tenant", "add one under `keys:`", warning=True)
+
+
+def _keys(settings: Settings, document: Document) -> None:
+    owners: dict[str, str] = {}
+    places: list[tuple[tuple[str | int, ...], str, str]] = [
+        (("admin_keys", index), "admin_keys", key.get_secret_value()) for index, key in enumerate(settings.admin_keys)
+    ]
+    for name, tenant in settings.tenants.items():
+        for index, key in enumerate(tenant.keys):
+            places.append((("tenants", name, "keys", index, "key"), f"tenant {name}", key.key.get_secret_value()))
+    for path, owner, secret in places:
+        if secret == STAND_IN:
+            continue
+        if secret in owners:
+            document.problem(path, f"the same key belongs to {owners[secret]}", "a key proves one tenant: make another")
+        owners.setdefault(secret, owner)
+        if not secret.startswith(DEMO_KEY) and not document.from_environment(path):
+            document.problem(path, "the key stands in the file", "write $ENV_NAME instead", warning=True)
+
+
+def _address(settings: Settings, document: Document) -> None:
+    server, path = settings.server, ("server", "host")
+    keys = [key.get_secret_value() for key in settings.admin_keys]
+    keys += [key.key.get_secret_value() for tenant in settings.tenants.values() for key in tenant.keys]
+    demo = [key for key in keys if key.startswith(DEMO_KEY)]
+    if server.workers != 1:
+        text = "more than one worker comes with a later version"
+        document.problem(("server", "workers"), text, "write 1, and run more gateways on other hosts")
+    if server.keyless_loopback and (not server.debug or not demo or len(demo) < len(keys)):
+        text = "keyless_loopback is for the demo: with `debug: true` and keys that all begin with sk-demo-"
+        document.problem(("server", "keyless_loopback"), text, "remove it")
+    if _is_loopback(server.host):
+        return
+    if demo:
+        document.problem(
+            path,
+            f"demo keys are public: with them only loopback is served, not {server.host}",
+            "replace the sk-demo- keys, or listen on 127.0.0.1",
+        )
+    if not keys:
+        document.problem(
+            path,
+            f"{server.host} can be reached by others, and no key is asked for",
+            "add keys under `tenants:`, or listen on 127.0.0.1",
+        )
+    if server.keyless_loopback:
+        text = f"keyless_loopback cannot be served on {server.host}"
+        document.problem(("server", "keyless_loopback"), text, "remove it, or listen on 127.0.0.1")
+    if server.debug:
+        text = "`debug` lets admin keys make providers fail, on an address that others reach"
+        document.problem(("server", "debug"), text, "remove it in production", warning=True)
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,217 @@
+"""Reading a config: file, then environment, then every check, then either ``Settings`` or every problem at once."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from pathlib import Path as FilePath
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from penstock.config.checks import check
+from penstock.config.document import STAND_IN, Document, Path
+from penstock.config.problems import ConfigError, Problem, did_you_mean
+from penstock.config.sections import Server, Store
+from penstock.config.settings import Settings
+
+# Rows and their default addresses come from the providers' table; these two are always there.
+BUILT_IN_KINDS: Mapping[str, str | None] = {"simulated": "", "openai_compatible": None}
+
+
+def load_settings(
+    path: FilePath,
+    env: Mapping[str, str],
+    *,
+    kinds: Mapping[str, str | None] = BUILT_IN_KINDS,
+    fault_kinds: Collection[str] | None = None,
+) -> Settings:
+    """The settings in ``path`` with ``env`` laid over them.
+
+    ``kinds`` maps each provider kind to its default base URL; ``None`` where the file must give one. ``fault_kinds`` are the
+    ways a simulated provider can fail; ``None`` lets any pass. Raises ``ConfigError`` with every problem there is; what
+    is only doubtful is in the result's ``warnings``.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        problem = Problem(0, 0, "", f"{path} cannot be read: {error.strerror}", "penstock serve --config FILE")
+        raise ConfigError([problem]) from None
+    except UnicodeDecodeError:
+        raise ConfigError([Problem(1, 1, "", f"{path} is not UTF-8", "save it as UTF-8")]) from None
+    document = Document(text, env)
+    if document.problems and not document.data:
+        raise ConfigError(document.problems)
+    overrides = override_names()
+    document.override(overrides)
+    _check_names(env, overrides, document)
+    settings = _validate(document).placed(path.absolute().parent, ())
+    check(settings, document, kinds, fault_kinds)
+    problems = sorted(document.problems, key=lambda each: (each.line, each.column))
+    if any(each.severity == "error" for each in problems):
+        raise ConfigError(problems)
+    return settings.placed(path.absolute().parent, tuple(problems))
+
+
+def override_names() -> dict[str, Path]:
+    """Every environment variable that overrides a setting, and the setting's path."""
+    names: dict[str, Path] = {}
+    for section, model in (("server", Server), ("store", Store)):
+        _leaves(model, (section,), names)
+    names["PENSTOCK_PEPPER"] = ("store", "pepper")
+    del names["PENSTOCK_STORE_PEPPER"]
+    return names
+
+
+def _leaves(model: type[BaseModel], path: tuple[str, ...], names: dict[str, Path]) -> None:
+    for name, field in model.model_fields.items():
+        inner = field.annotation
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            _leaves(inner, (*path, name), names)
+        else:
+            names["_".join(("PENSTOCK", *path, name)).upper()] = (*path, name)
+
+
+def _check_names(env: Mapping[str, str], overrides: Mapping[str, Path], document: Document) -> None:
+    for name in sorted(env):
+        if name.startswith(("PENSTOCK_SERVER_", "PENSTOCK_STORE_")) and name not in overrides:
+            problem = Problem(0, 0, name, f"{name} overrides no setting", did_you_mean(name, overrides), "warning")
+            document.problems.append(problem)
+
+
+_WHOLE = ("this must be a whole number", "write digits only, such as 8000")
+_NUMBER = ("this must be a number", "write it without unit or quotes")
+_BOOL = ("this must be true or false", "write it without quotes")
+_MAPPING = ("this must be a mapping", "write `name: value` lines, indented under it")
+_WORDS = {
+    "string_type": ("this must be text", "put it in quotes"),
+    "int_parsing": _WHOLE,
+    "int_type": _WHOLE,
+    "int_from_float": _WHOLE,
+    "float_parsing": _NUMBER,
+    "float_type": _NUMBER,
+    "decimal_parsing": _NUMBER,
+    "decimal_type": _NUMBER,
+    "finite_number": _NUMBER,
+    "bool_parsing": _BOOL,
+    "bool_type": _BOOL,
+    "dict_type": _MAPPING,
+    "model_type": _MAPPING,
+    "model_attributes_type": _MAPPING,
+    "list_type": ("this must be a list", "write [a, b] or one `- item` a line"),
+    "too_short": ("this is empty", "give at least one, or leave it out"),
+}
+
+
+# --- validation that goes on after the first mistake -----------------------------------------------------------------
+
+
+def _validate(document: Document) -> Settings:
+    """What is left of the document when all that is wrong has been told and taken out."""
+    data = document.data
+    told = False
+    while True:
+        try:
+            return Settings.model_validate(data)
+        except ValidationError as error:
+            details = error.errors(include_url=False, include_input=False)
+        places = [_place(detail, data) for detail in details]
+        if not told:
+            for detail, place in zip(details, places, strict=True):
+                if place not in document.unset:
+                    _tell(detail, place, document)
+            told = True
+        _stand_in(details, places, document)
+        # From the back, so that the indexes of a list stay true.
+        wrong = {place for detail, place in zip(details, places, strict=True) if detail["type"] != "missing"}
+        for place in sorted(wrong, key=_sort_key, reverse=True):
+            _remove(data, place)
+
+
+def _stand_in(details: list[ErrorDetails], places: list[Path], document: Document) -> None:
+    """Put something valid where a required value is missing, so that what stands beside it is checked too."""
+    for detail, place in zip(details, places, strict=True):
+        if detail["type"] == "missing":
+            field = str(detail["loc"][-1])
+            at: Any = document.data
+            for part in place:
+                at = at[part]
+            at[field] = [STAND_IN] if field == "allowed_models" else STAND_IN
+            document.unset.add((*place, field))
+
+
+def _sort_key(place: Path) -> list[tuple[int, str]]:
+    return [(part, "") if isinstance(part, int) else (-1, part) for part in place]
+
+
+def _place(detail: ErrorDetails, data: Any) -> Path:
+    """Where in the data the error is: for a missing key what lacks it, for the rest the value itself."""
+    place: list[str | int] = []
+    for part in detail["loc"]:
+        try:
+            data = data[part]
+        except (KeyError, IndexError, TypeError):
+            break
+        place.append(part)
+    return tuple(place)
+
+
+def _remove(data: Any, place: Path) -> None:
+    """Take one value out; it may be gone with what was around it."""
+    try:
+        at: Any = data
+        for part in place[:-1]:
+            at = at[part]
+        del at[place[-1]]
+    except (KeyError, IndexError):
+        return
+
+
+def _tell(detail: ErrorDetails, place: Path, document: Document) -> None:
+    kind, context = detail["type"], detail.get("ctx", {})
+    key = str(place[-1]) if place else ""
+    message, suggestion = _friendly(kind, detail["msg"], context)
+    if kind == "extra_forbidden":
+        message, suggestion = f"`{key}` is no setting here", did_you_mean(key, _known_keys(place[:-1]))
+    elif kind == "missing":
+        missing = detail["loc"][-1]
+        message, suggestion = f"`{missing}` is missing", f"add `{missing}:` here"
+    elif detail["loc"][-1:] == ("[key]",):
+        message = f"`{key[:80]}` cannot be a name"
+        suggestion = "use letters, digits and . _ - : / @, beginning with a letter or digit"
+    document.problem(place, message, suggestion)
+
+
+def _friendly(kind: str, message: str, context: Mapping[str, Any]) -> tuple[str, str]:
+    """A message and a cure in the words of a config file instead of pydantic's."""
+    if kind == "literal_error":
+        return f"this must be {context.get('expected', 'one of the known words')}", ""
+    if kind == "string_too_short":
+        return f"this must have {context.get('min_length', 1)} characters or more", ""
+    return _WORDS.get(kind, (message.replace("Input should be", "this must be"), ""))
+
+
+def _known_keys(path: Path) -> list[str]:
+    """The settings that may stand at ``path``."""
+    at: Any = Settings
+    for part in path:
+        if isinstance(at, type) and issubclass(at, BaseModel):
+            field = at.model_fields.get(str(part))
+            at = None if field is None else field.annotation
+        else:
+            at = get_args(at)[-1] if get_args(at) else None
+        at = _bare(at)
+    return list(at.model_fields) if isinstance(at, type) and issubclass(at, BaseModel) else []
+
+
+def _bare(annotation: Any) -> Any:
+    """The type without ``Annotated`` and ``| None``."""
+    while True:
+        origin = get_origin(annotation)
+        if origin is Annotated:
+            annotation = get_args(annotation)[0]
+        elif origin is Union or origin is UnionType:
+            annotation = next(each for each in get_args(annotation) if each is not type(None))
+        else:
+            return annotation

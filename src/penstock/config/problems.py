@@ -1,0 +1,40 @@
+"""What is wrong with a config file, said so that it can be mended."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
+from typing import Literal
+
+from msgspec import Struct
+
+
+class Problem(Struct, frozen=True):
+    """One mistake. ``line`` and ``column`` count from 1; 0 when it is not in the file (an environment variable).
+
+    ``path`` is the dotted way to the value, such as ``models.fast.provider``. A message never holds a secret.
+    """
+
+    line: int
+    column: int
+    path: str
+    message: str
+    suggestion: str = ""
+    severity: Literal["error", "warning"] = "error"
+
+
+class ConfigError(Exception):
+    """The config cannot be used; ``problems`` holds every reason, and the warnings beside them, in file order."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(f"{each.line}:{each.column} {each.path}: {each.message}" for each in problems))
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """``did you mean `x`?`` for the nearest known name, else the names there are."""
+    names = sorted(known)
+    near = get_close_matches(name, names, n=1)
+    if near:
+        return f"did you mean `{near[0]}`?"
+    return f"one of: {', '.join(names)}" if names else ""

@@ -1,0 +1,141 @@
+"""``Settings``: the whole file, and the plain values that the parts take of it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from decimal import ROUND_CEILING, Decimal
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, PrivateAttr, SecretStr
+
+from penstock.config import sections
+from penstock.config.problems import Problem
+from penstock.config.sections import Name, Section
+from penstock.core.plan import Degrade, First, Plan, Target, Use
+from penstock.core.policy import RETRY_PRESETS, Policy, Route, Tier, TimeLimits
+
+_NANO = 1_000_000_000
+# "Settled" of the requirements: first content and idle gap of `/v1`.
+_CONTENT_S = 60.0
+
+
+class Settings(Section):
+    """The whole file, checked. Secrets are ``SecretStr``; ``policy`` gives what stages work with."""
+
+    server: sections.Server = Field(default=sections.Server(), description="Listening, limits of requests, logs.")
+    store: sections.Store = Field(default=sections.Store(), description="Database, durability, cache.")
+    providers: dict[Name, sections.Provider] = Field(default={}, description="Accounts that answer calls, by name.")
+    models: dict[Name, sections.Model] = Field(default={}, description="Model aliases.")
+    routing: dict[Name, sections.Route] = Field(default={}, description="Tasks and route names.")
+    tenant_tiers: dict[Name, sections.Tier] = Field(default={}, description="Classes of tenants.")
+    tenants: dict[Name, sections.Tenant] = Field(default={}, description="Tenants, by name.")
+    admin_keys: list[Annotated[SecretStr, Field(min_length=8, max_length=512)]] = Field(
+        default=[], description="Keys for `/audit`, `/metrics`, `/debug` and the detail of `/health`."
+    )
+    limits: sections.Limits = Field(default=sections.Limits(), description="Limits of single endpoints.")
+    prompts: sections.Prompts = Field(default=sections.Prompts(), description="Registered prompts.")
+
+    _folder: Path = PrivateAttr(default_factory=Path)
+    _warnings: tuple[Problem, ...] = PrivateAttr(default=())
+
+    @property
+    def warnings(self) -> tuple[Problem, ...]:
+        """What may be meant, and probably is not."""
+        return self._warnings
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 (hex) of everything that is in force, secrets left out."""
+        text = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def policy(self) -> Policy:
+        """What routing and tenancy work with. Nothing of it holds a secret."""
+        return Policy(
+            tiers={name: _tier(name, tier) for name, tier in self.tenant_tiers.items()},
+            tenants={name: tenant.tier for name, tenant in self.tenants.items()},
+            routes={name: _route(name, route) for name, route in self.routing.items()},
+            targets={alias: _target(alias, model) for alias, model in self.models.items()},
+            endpoint_requests_per_minute=dict(self.limits.endpoints),
+        )
+
+    def placed(self, folder: Path, warnings: tuple[Problem, ...]) -> Settings:
+        """The same settings, read from a file in ``folder``."""
+        copy = self.model_copy()
+        copy._folder, copy._warnings = folder, warnings  # noqa: SLF001 - its own class
+        return copy
+
+    def beside(self, path: Path) -> Path:
+        """A path that the operator wrote, seen from the config file's folder."""
+        return self._folder / path
+
+
+def _nano(usd: Decimal | None) -> int:
+    """Nano-USD, rounded up: a price is never forgotten."""
+    return 0 if usd is None else int((usd * _NANO).to_integral_value(ROUND_CEILING))
+
+
+def _target(alias: str, model: sections.Model) -> Target:
+    both = model.cost_per_1k_tokens_usd
+    return Target(
+        alias=alias,
+        provider=model.provider,
+        model_id=model.model_id,
+        max_output_tokens=model.max_output_tokens,
+        max_input_tokens=model.max_input_tokens,
+        input_nano_usd_per_1k=_nano(
+            both if model.cost_per_1k_input_tokens_usd is None else model.cost_per_1k_input_tokens_usd
+        ),
+        output_nano_usd_per_1k=_nano(
+            both if model.cost_per_1k_output_tokens_usd is None else model.cost_per_1k_output_tokens_usd
+        ),
+    )
+
+
+def _route(name: str, route: sections.Route) -> Route:
+    return Route(
+        name=name,
+        plan=_plan(route.steps),
+        limits=_limits(route),
+        retry=RETRY_PRESETS[route.retry],
+        max_input_tokens=route.max_input_tokens,
+        max_output_tokens=route.max_output_tokens,
+    )
+
+
+def _plan(steps: list[sections.Step]) -> Plan:
+    plans: list[Plan] = [Use(step.use) if step.use is not None else Degrade(step.degrade or "") for step in steps]
+    return plans[0] if len(plans) == 1 else First(tuple(plans))
+
+
+def _limits(route: sections.Route) -> TimeLimits | None:
+    if route.deadline_ms is None:
+        return None
+    total_s = route.deadline_ms / 1000
+    usual_s = min(total_s, _CONTENT_S)
+    return TimeLimits(
+        total_s=total_s,
+        first_content_s=usual_s if route.first_content_ms is None else route.first_content_ms / 1000,
+        idle_gap_s=usual_s if route.idle_gap_ms is None else route.idle_gap_ms / 1000,
+        attempt_s=None if route.attempt_timeout_ms is None else route.attempt_timeout_ms / 1000,
+    )
+
+
+def _tier(name: str, tier: sections.Tier) -> Tier:
+    given: dict[str, Any] = {} if tier.degrade_text is None else {"degrade_text": tier.degrade_text}
+    return Tier(
+        name=name,
+        allowed_models=frozenset(tier.allowed_models),
+        daily_budget_nano_usd=None if tier.daily_budget_usd is None else _nano(tier.daily_budget_usd),
+        max_input_tokens=tier.max_input_tokens,
+        max_output_tokens=tier.max_output_tokens,
+        requests_per_minute=tier.requests_per_minute,
+        user_requests_per_minute=tier.user_requests_per_minute,
+        concurrent_requests=tier.concurrent_requests,
+        when_over_budget=tier.when_over_budget,
+        when_not_allowed=tier.when_not_allowed,
+        degrade_to=tier.degrade_to,
+        **given,
+    )

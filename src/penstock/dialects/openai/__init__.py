@@ -1,0 +1,23 @@
+"""OpenAI chat completions on the wire: request, response, stream and error bodies."""
+
+from penstock.dialects.openai.body import compose_fields, write_chat
+from penstock.dialects.openai.errors import DONE, error_body, error_event
+from penstock.dialects.openai.request import ChatRequest, read_chat
+from penstock.dialects.openai.response import Chunk, Completion, read_chunk, read_completion, rename_model
+from penstock.dialects.openai.sse import SseSplitter
+
+__all__ = [
+    "DONE",
+    "ChatRequest",
+    "Chunk",
+    "Completion",
+    "SseSplitter",
+    "compose_fields",
+    "error_body",
+    "error_event",
+    "read_chat",
+    "read_chunk",
+    "read_completion",
+    "rename_model",
+    "write_chat",
+]

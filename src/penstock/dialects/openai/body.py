@@ -1,0 +1,59 @@
+"""Request bodies for the upstream: the caller's fields with what the gateway decides put in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+from msgspec import Raw
+
+from penstock.core.call import Call
+
+_encode = msgspec.json.encode
+_read_fields = msgspec.json.Decoder(dict[str, Raw]).decode
+_TRUE = Raw(b"true")
+_NULL = b"null"
+_USAGE_ONLY = Raw(b'{"include_usage":true}')
+
+
+def write_chat(
+    call: Call, *, model_id: str, max_output_tokens: int | None, max_tokens_field: str, ask_usage: bool
+) -> bytes:
+    """The upstream's body: ``call.fields`` with model, token cap and streaming as decided, all else byte for byte.
+
+    The cap stands under the one spelling that the provider takes. A stream asks for usage when ``ask_usage``;
+    otherwise ``stream_options`` is left out, because a provider without them may refuse the request for it.
+    """
+    fields = call.fields.copy()
+    fields["model"] = Raw(_encode(model_id))
+    fields.pop("max_tokens", None)
+    fields.pop("max_completion_tokens", None)
+    if max_output_tokens is not None:
+        fields[max_tokens_field] = Raw(_encode(max_output_tokens))
+    if call.stream:
+        fields["stream"] = _TRUE
+        if ask_usage:
+            fields["stream_options"] = _with_usage(fields.get("stream_options"))
+        else:
+            fields.pop("stream_options", None)
+    return _encode(fields)
+
+
+def compose_fields(
+    messages: Sequence[dict[str, str]], *, temperature: float | None, max_output_tokens: int | None
+) -> dict[str, Raw]:
+    """A call's fields for a request that did not come as chat completions."""
+    fields = {"messages": Raw(_encode(messages))}
+    if temperature is not None:
+        fields["temperature"] = Raw(_encode(temperature))
+    if max_output_tokens is not None:
+        fields["max_completion_tokens"] = Raw(_encode(max_output_tokens))
+    return fields
+
+
+def _with_usage(options: Raw | None) -> Raw:
+    if options is None or bytes(options) == _NULL:
+        return _USAGE_ONLY
+    merged = _read_fields(options)
+    merged["include_usage"] = _TRUE
+    return Raw(_encode(merged))

@@ -1,0 +1,236 @@
+"""What the gateway reads of completions and stream chunks; everything else of them passes through as bytes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from msgspec import Raw, Struct
+
+from penstock.core.call import Usage
+from penstock.core.errors import UpstreamMalformed
+from penstock.core.tokens import estimate_tokens
+
+_NOTHING = (b"", b"null", b"[]", b"{}")
+_NULL_USAGE = b',"usage":null'
+
+
+class _Usage(Struct, gc=False):
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+
+
+class _Function(Struct, gc=False):
+    name: str | None = None
+
+
+class _ToolCall(Struct, gc=False):
+    function: _Function | None = None
+
+
+class _Message(Struct, gc=False):
+    # Mistral's reasoning models answer with an array of parts here (docs.mistral.ai, 2026-11-21).
+    content: Any = None
+    refusal: Any = None
+    tool_calls: list[_ToolCall] | None = None
+
+
+class _Choice(Struct, gc=False):
+    message: _Message
+    finish_reason: str | None = None
+
+
+class _Completion(Struct, gc=False):
+    choices: list[_Choice] | None = None
+    usage: _Usage | None = None
+    error: Raw = Raw()
+
+
+class Completion(Struct, frozen=True):
+    """The facts of a whole answer; ``text`` and ``finish_reason`` are of its first choice."""
+
+    text: str
+    finish_reason: str | None
+    usage: Usage | None
+    tool_names: tuple[str, ...]
+
+
+class Delta(Struct, gc=False):
+    """What one chunk adds to one choice. ``reasoning`` and ``reasoning_content`` are two spellings in use."""
+
+    content: Any = None
+    refusal: Any = None
+    reasoning: Any = None
+    reasoning_content: Any = None
+    tool_calls: Raw = Raw()
+    function_call: Raw = Raw()
+    audio: Raw = Raw()
+
+    def __bool__(self) -> bool:
+        """Whether a client sees something new by it: a role alone is nothing."""
+        return bool(
+            self.content
+            or self.reasoning_content
+            or self.reasoning
+            or self.refusal
+            or _holds(self.tool_calls)
+            or _holds(self.function_call)
+            or _holds(self.audio)
+        )
+
+    @property
+    def estimated_tokens(self) -> int:
+        """For streams that never say; of a tool call's bytes about half is framing."""
+        content = self.content
+        if type(content) is str and content:
+            return estimate_tokens(content)
+        tokens = len(self.tool_calls) // 8
+        for text in (content, self.reasoning_content or self.reasoning, self.refusal):
+            if text:
+                tokens += estimate_tokens(text if isinstance(text, str) else _text(text))
+        return tokens
+
+
+class ChunkChoice(Struct, gc=False):
+    """One choice's part of a chunk."""
+
+    index: int = 0
+    delta: Delta | None = None
+    finish_reason: str | None = None
+
+
+class Chunk(Struct, gc=False):
+    """One stream chunk. ``choices`` is empty in the chunk that carries usage alone."""
+
+    model: str | None = None
+    choices: list[ChunkChoice] | None = None
+    wire_usage: _Usage | None = msgspec.field(default=None, name="usage")
+    error: Raw = Raw()
+
+    @property
+    def has_content(self) -> bool:
+        """Whether the chunk ends the wait for the first content."""
+        return any(choice.delta or choice.finish_reason for choice in self.choices or ())
+
+    @property
+    def finish_reason(self) -> str | None:
+        """Of the last choice that ends in this chunk."""
+        reason = None
+        for choice in self.choices or ():
+            reason = choice.finish_reason or reason
+        return reason
+
+    @property
+    def usage(self) -> Usage | None:
+        """Tokens so far, where the provider says."""
+        return _usage(self.wire_usage)
+
+
+_decode_completion = msgspec.json.Decoder(_Completion).decode
+_decode_chunk = msgspec.json.Decoder(Chunk).decode
+_decode_fields = msgspec.json.Decoder(dict[str, Raw]).decode
+_encode = msgspec.json.encode
+
+
+def read_completion(body: bytes) -> Completion:
+    """The facts of a completion's body. Raises ``UpstreamMalformed`` for anything else, an error in a 200 too."""
+    try:
+        completion = _decode_completion(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        msg = "The provider's answer is not a chat completion."
+        raise UpstreamMalformed(msg) from None
+    _refuse_error(completion.error)
+    if not completion.choices:
+        msg = "The provider's answer holds no choices."
+        raise UpstreamMalformed(msg)
+    message = completion.choices[0].message
+    calls = message.tool_calls or ()
+    return Completion(
+        text=_text(message.content) or _text(message.refusal),
+        finish_reason=completion.choices[0].finish_reason,
+        usage=_usage(completion.usage),
+        tool_names=tuple(call.function.name for call in calls if call.function and call.function.name),
+    )
+
+
+def rename_model(body: bytes, alias: str) -> bytes:
+    """``body`` with ``alias`` as its model, whatever model the provider says it was."""
+    fields = _decode_fields(body)
+    fields["model"] = Raw(_encode(alias))
+    return _encode(fields)
+
+
+def read_chunk(payload: bytes) -> Chunk:
+    """One event's data. Raises ``UpstreamMalformed`` when it is no chunk, or an error in a stream that began well."""
+    try:
+        chunk = _decode_chunk(payload)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        msg = "The provider's stream holds an event that is not a chat completion chunk."
+        raise UpstreamMalformed(msg) from None
+    _refuse_error(chunk.error)
+    return chunk
+
+
+class ChunkRewriter:
+    """Makes the chunks of one stream the caller's: its alias as the model, no usage that it did not ask for."""
+
+    def __init__(self, alias: str, *, keep_usage: bool) -> None:
+        self._keep_usage = keep_usage
+        self._alias = Raw(_encode(alias))
+        self._model: str | None = None
+        self._old = self._new = b""
+
+    def rewrite(self, payload: bytes, chunk: Chunk) -> bytes:
+        """``payload``, of which ``chunk`` was read, as the caller is to see it."""
+        if not self._keep_usage and chunk.wire_usage is not None:
+            return self._encode_again(payload)
+        if chunk.model != self._model:
+            self._learn(payload, chunk.model)
+        old = self._old
+        at = payload.find(old) if old else -1
+        # An unescaped quote is never inside a string, so this is a key; with one brace before it, one of the chunk's.
+        if at < 0 or payload.count(b"{", 0, at) != 1:
+            return self._encode_again(payload)
+        payload = payload[:at] + self._new + payload[at + len(old) :]
+        return payload if self._keep_usage else payload.replace(_NULL_USAGE, b"", 1)
+
+    def _learn(self, payload: bytes, model: str | None) -> None:
+        self._model = model
+        self._old = b""
+        for key in (b'"model":', b'"model": '):
+            old = key + _encode(model)
+            if old in payload:
+                self._old, self._new = old, key + self._alias
+                return
+
+    def _encode_again(self, payload: bytes) -> bytes:
+        fields = _decode_fields(payload)
+        fields["model"] = self._alias
+        if not self._keep_usage:
+            fields.pop("usage", None)
+        return _encode(fields)
+
+
+def _holds(raw: Raw) -> bool:
+    # A Raw never equals bytes, so it is compared as bytes.
+    return bytes(raw) not in _NOTHING
+
+
+def _refuse_error(error: Raw) -> None:
+    if _holds(error):
+        msg = "The provider reported an error inside an answer that began as a success."
+        raise UpstreamMalformed(msg)
+
+
+def _usage(wire: _Usage | None) -> Usage | None:
+    if wire is None or (wire.prompt_tokens is None and wire.completion_tokens is None):
+        return None
+    return Usage(max(wire.prompt_tokens or 0, 0), max(wire.completion_tokens or 0, 0))
+
+
+def _text(content: Any) -> str:
+    """The text of a message's content, which is a string or parts."""
+    if isinstance(content, str):
+        return content
+    parts = content if isinstance(content, list) else ()
+    return "".join(part["text"] for part in parts if isinstance(part, dict) and isinstance(part.get("text"), str))

@@ -1,0 +1,160 @@
+"""``Connection``: the asyncio protocol given to uvicorn. It keeps deadlines and the flow of bytes."""
+
+from __future__ import annotations
+
+import asyncio
+from math import inf
+from typing import TYPE_CHECKING
+
+from uvicorn.protocols.utils import get_remote_addr
+
+from penstock.core.errors import PenstockError, RequestTimeout, Unavailable
+from penstock.edge.http1.intake import Intake
+from penstock.edge.http1.turns import Turns
+from penstock.edge.http1.wire import Wire
+
+if TYPE_CHECKING:
+    from penstock.edge.http1.server import Service
+
+# Bytes parsed at once: how far a flood of tiny pipelined requests can run ahead of its bound.
+_SLICE_BYTES = 8 * 1024
+
+
+class Connection(asyncio.Protocol):
+    """One client. What comes behind a request that is being answered waits unparsed, and beyond a bound unread."""
+
+    def __init__(self, service: Service) -> None:
+        self.deadline_s = inf
+        self._service = service
+        self._limits = service.limits
+        self._turns = Turns(service.faces, service.app, service.limits.body_bytes, self._changed)
+        self._held: list[bytes] = []
+        self._held_bytes = 0
+        self._parsing = False
+        self._unsent_bytes = 0
+        self._wire: Wire
+        self._intake: Intake
+
+    # --- asyncio ---
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # streams only
+        """Take the connection, or say at once that there are too many."""
+        turns = self._turns
+        self._wire = turns.wire = Wire(transport, self._service.outlet, turns.advance)
+        self._intake = Intake(turns, self._limits, get_remote_addr(transport))
+        self._service.opened(self)
+        self.deadline_s = self._service.outlet.loop.time() + self._limits.head_s
+        if self._service.connections_open > self._limits.connections:
+            self._refuse(Unavailable("Too many connections are open; ask again shortly.", retry_after_s=1.0))
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
+        """Free everything that worked for this client."""
+        self._service.closed(self)
+        self._wire.closing = True
+        self._wire.flow.resume_writing()
+        self._intake.close()
+        self._turns.drop()
+        self._held.clear()
+
+    def data_received(self, data: bytes) -> None:
+        """Parse, or hold what is not yet due. A closing connection reads on, deaf, so that its last word arrives."""
+        if self._wire.closing:
+            return
+        if self._turns.busy:
+            self._hold(data)
+        else:
+            self._parse(data)
+
+    def pause_writing(self) -> None:
+        """The client does not keep up: hold back whoever writes."""
+        self._wire.write_paused = True
+        self._wire.flow.pause_writing()
+        if self._turns.current is not None:
+            self._turns.current.pause()
+        self._arm()
+
+    def resume_writing(self) -> None:
+        """The client has caught up."""
+        self._wire.write_paused = False
+        self._wire.flow.resume_writing()
+        if self._turns.current is not None:
+            self._turns.current.resume()
+        self._turns.advance()
+
+    # --- the server ---
+
+    def shutdown(self) -> None:
+        """Finish the call that is being answered, then close."""
+        current = self._turns.current
+        if current is None or current.answered:
+            self._wire.close()
+            self._arm()
+        else:
+            current.keep_alive = False
+
+    def expire(self) -> None:
+        """Act on a deadline that has passed."""
+        wire, turns = self._wire, self._turns
+        if wire.closing or wire.write_paused:
+            unsent = wire.transport.get_write_buffer_size()
+            if 0 < unsent < self._unsent_bytes:  # slow, but it takes
+                self._arm()
+            else:
+                wire.abort()
+        elif turns.current is not None:
+            self._refuse(RequestTimeout(f"The body did not arrive within {self._limits.body_s:g} seconds."))
+        elif self._intake.in_head:
+            self._refuse(RequestTimeout(f"The headers did not arrive within {self._limits.head_s:g} seconds."))
+        else:
+            wire.close()
+            self._arm()
+
+    # --- within ---
+
+    def _parse(self, data: bytes) -> None:
+        self._parsing = True
+        if len(data) <= _SLICE_BYTES:
+            self._intake.feed(data)
+        else:
+            view = memoryview(data)
+            for start in range(0, len(data), _SLICE_BYTES):
+                if self._turns.busy:
+                    self._hold(data[start:])
+                    break
+                self._intake.feed(view[start : start + _SLICE_BYTES])
+        self._parsing = False
+
+    def _hold(self, data: bytes) -> None:
+        self._held.append(data)
+        self._held_bytes += len(data)
+        if self._held_bytes > self._limits.held_bytes:
+            self._wire.flow.pause_reading()
+
+    def _changed(self) -> None:
+        self._arm()
+        if self._held and not self._parsing and not self._turns.busy and not self._wire.closing:
+            data = b"".join(self._held)
+            self._held.clear()
+            self._held_bytes = 0
+            self._wire.flow.resume_reading()
+            self._parse(data)
+
+    def _refuse(self, error: PenstockError) -> None:
+        self._intake.stop()
+        self._turns.refused(error)
+
+    def _arm(self) -> None:
+        limits, wire = self._limits, self._wire
+        if wire.closing or wire.write_paused:
+            self._unsent_bytes = wire.transport.get_write_buffer_size()
+            wait_s = limits.write_s if self._unsent_bytes else limits.linger_s
+        elif self._turns.busy:
+            self.deadline_s = inf
+            return
+        elif self._turns.current is not None:
+            wait_s = limits.body_s
+        elif self._intake.in_head:
+            wait_s = limits.head_s
+        else:
+            wait_s = limits.keep_alive_s
+        self.deadline_s = self._service.outlet.loop.time() + wait_s

@@ -1,0 +1,181 @@
+"""``Intake``: bytes in, heads and bodies out, within bounds."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import httptools
+
+from penstock.core.errors import BodyTooLarge, HeadTooLarge, InvalidRequest, PenstockError
+from penstock.edge.http1.head import Head, read_head
+from penstock.edge.http1.limits import HttpLimits
+
+
+class Listener(Protocol):
+    """Takes requests piece by piece, in order."""
+
+    def head_started(self) -> None:
+        """The first byte of a request has come."""
+
+    def head_read(self, head: Head) -> None:
+        """The head is complete; ``body_ended`` follows, unless the intake is stopped."""
+
+    def body_read(self, piece: bytes) -> None:
+        """Take the next piece of the body."""
+
+    def body_ended(self) -> None:
+        """The request is complete."""
+
+    def refused(self, error: PenstockError) -> None:
+        """The request cannot be read; nothing follows."""
+
+
+class Intake:
+    """One llhttp parser per connection: it refuses the smuggling shapes, this class adds the bounds.
+
+    Callbacks never raise: an intake that has heard enough is deaf.
+    """
+
+    def __init__(self, listener: Listener, limits: HttpLimits, peer: tuple[str, int] | None) -> None:
+        self.in_head = False
+        self._listener = listener
+        self._limits = limits
+        self._peer = peer
+        self._parser = httptools.HttpRequestParser(self)
+        self._deaf = False
+        self._keep_alive = True
+        self._target = b""
+        self._fields: list[tuple[bytes, bytes]] = []
+        self._head_bytes = 0
+        self._body_bytes = 0
+        # Bytes fed since the parser last got anywhere: half a header, a long chunk extension, endless trailers.
+        self._stuck_bytes = 0
+        self._moved = False
+
+    def feed(self, data: bytes | memoryview) -> None:
+        """Parse ``data``, split anywhere; may call the listener many times."""
+        if self._deaf:
+            return
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._stay_http(data[upgrade.args[0] :])
+        except httptools.HttpParserCallbackError:
+            raise
+        except httptools.HttpParserError:
+            self._refuse(InvalidRequest("The request is not well-formed HTTP/1.1."))
+        if self._moved:
+            self._moved = False
+            self._stuck_bytes = 0
+            return
+        self._stuck_bytes += len(data)
+        if self._stuck_bytes > self._limits.head_bytes:
+            self._refuse(self._head_too_large())
+
+    def stop(self) -> None:
+        """Parse nothing more."""
+        self._deaf = True
+
+    def close(self) -> None:
+        """Let go of the parser, which holds this object."""
+        self._deaf = True
+        del self._parser
+
+    # --- called by the parser ---
+
+    def on_message_begin(self) -> None:
+        """A request starts."""
+        if self._deaf:
+            return
+        self.in_head = self._moved = True
+        self._target = b""
+        self._fields = []
+        self._head_bytes = self._body_bytes = 0
+        self._listener.head_started()
+
+    def on_url(self, url: bytes) -> None:
+        """A piece of the request target."""
+        self._target += url
+        self._head_bytes += len(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A whole header, or a trailer."""
+        if self._deaf:
+            return
+        self._head_bytes += len(name) + len(value) + 4
+        if self._head_bytes > self._limits.head_bytes or len(self._fields) >= self._limits.headers_count:
+            self._refuse(self._head_too_large())
+        elif self.in_head:  # trailers are counted and dropped
+            self._fields.append((name.lower(), value))
+
+    def on_headers_complete(self) -> None:
+        """The head is whole."""
+        if self._deaf:
+            return
+        if self._head_bytes > self._limits.head_bytes:
+            self._refuse(self._head_too_large())
+            return
+        parser = self._parser
+        version = parser.get_http_version()
+        # An upgrade is never taken up: the request is answered as it stands and the connection closed.
+        self._keep_alive = version == "1.1" and parser.should_keep_alive() and not parser.should_upgrade()
+        try:
+            head = read_head(
+                parser.get_method(), self._target, version, self._fields, keep_alive=self._keep_alive, peer=self._peer
+            )
+        except InvalidRequest as error:
+            self._refuse(error)
+            return
+        self.in_head = False
+        self._listener.head_read(head)
+
+    def on_body(self, body: bytes) -> None:
+        """A piece of the body, out of its chunks."""
+        if self._deaf:
+            return
+        self._moved = True
+        self._body_bytes += len(body)
+        if self._body_bytes > self._limits.body_bytes:
+            self._refuse(BodyTooLarge(f"The body is over the limit of {self._limits.body_bytes} bytes: send less."))
+        else:
+            self._listener.body_read(body)
+
+    def on_message_complete(self) -> None:
+        """The request is whole."""
+        # llhttp ends an upgrade request at its head, even one with a body: that is read in _stay_http.
+        if self._deaf or (self._parser.should_upgrade() and self._body_follows()):
+            return
+        self._deaf = not self._keep_alive
+        self._listener.body_ended()
+
+    # --- within ---
+
+    def _body_follows(self) -> bool:
+        return any(
+            name == b"transfer-encoding" or (name == b"content-length" and value.strip(b"0"))
+            for name, value in self._fields
+        )
+
+    def _stay_http(self, rest: bytes | memoryview) -> None:
+        """Read the body of an upgrade request: clients that offer h2c send it without waiting for our choice."""
+        if self._deaf:
+            return
+        framing = b"".join(
+            [b"%b: %b\r\n" % field for field in self._fields if field[0] in (b"content-length", b"transfer-encoding")]
+        )
+        self._parser = httptools.HttpRequestParser(self)
+        self._deaf = True
+        self._parser.feed_data(b"POST / HTTP/1.1\r\n%b\r\n" % framing)
+        self._deaf = False
+        self.feed(rest)
+
+    def _head_too_large(self) -> HeadTooLarge:
+        limits = self._limits
+        return HeadTooLarge(
+            f"Request line and headers are over the limit of {limits.head_bytes} bytes or {limits.headers_count} headers."
+        )
+
+    def _refuse(self, error: PenstockError) -> None:
+        if not self._deaf:
+            self._deaf = True
+            self._listener.refused(error)

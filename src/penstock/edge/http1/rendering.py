@@ -1,0 +1,39 @@
+"""Bytes on the wire: status lines, response heads, chunks."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from penstock.core.errors import PenstockError
+from penstock.core.ports import Headers
+from penstock.dialects.openai.errors import error_body
+from penstock.edge.http1.face import Reply
+
+STATUS_LINES = {status.value: b"HTTP/1.1 %d %b\r\n" % (status.value, status.phrase.encode()) for status in HTTPStatus}
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+LAST_CHUNK = b"0\r\n\r\n"
+
+
+def head_parts(status: int, headers: Headers, shared: bytes, *, keep_alive: bool) -> list[bytes]:
+    """A response head still open: framing, a blank line and the body are the caller's to append."""
+    parts = [STATUS_LINES[status], shared]
+    for name, value in headers:
+        parts += (name, b": ", value, b"\r\n")
+    if not keep_alive:
+        parts.append(b"connection: close\r\n")
+    return parts
+
+
+def render_fields(headers: Headers) -> bytes:
+    """Header lines."""
+    return b"".join([b"%b: %b\r\n" % field for field in headers])
+
+
+def chunk(data: bytes) -> bytes:
+    """One piece of a chunked body; ``data`` must not be empty, which would end it."""
+    return b"%x\r\n%b\r\n" % (len(data), data)
+
+
+def error_reply(error: PenstockError) -> Reply:
+    """What a request gets that no face could take, in OpenAI's form."""
+    return Reply(error.status, [(b"content-type", b"application/json")], error_body(error))

@@ -1,0 +1,107 @@
+"""Who asks, and what that lets them see. A key decides; without one, only the demo's keyless loopback does."""
+
+from __future__ import annotations
+
+from ipaddress import IPv6Address, ip_address
+
+import msgspec
+from starlette.requests import Request
+
+from penstock.core.call import Identity
+from penstock.core.errors import InvalidParameter, PermissionDenied, Unauthenticated
+from penstock.core.ports import Gateway
+from penstock.edge.openai.asks import read_key
+
+# Any of these says that somebody else's request is being passed on, whatever the peer's address is.
+FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
+
+
+def prove(gateway: Gateway, request: Request) -> Identity | None:
+    """Whose key this is; ``None`` for a keyless caller on loopback. Raises ``Unauthenticated``.
+
+    A key that is wrong is refused even where none would be needed.
+    """
+    key = given_key(request)
+    if key is None and gateway.keyless and is_local(request):
+        return None
+    return gateway.authenticate(key)
+
+
+def require_admin(gateway: Gateway, request: Request) -> None:
+    """Let an admin key or a keyless caller pass. Raises ``Unauthenticated``, ``PermissionDenied``."""
+    identity = prove(gateway, request)
+    if identity is not None and not identity.admin:
+        raise PermissionDenied("This needs an admin key; the key you gave belongs to a tenant.")
+
+
+def is_admin(gateway: Gateway, request: Request) -> bool:
+    """Whether a valid admin key was given; a missing or wrong key is no error here."""
+    try:
+        key = given_key(request)
+        return key is not None and gateway.authenticate(key).admin
+    except Unauthenticated:
+        return False
+
+
+def as_tenant(identity: Identity | None, tenant_id: str) -> Identity:
+    """The identity that a call is made under. Raises ``InvalidParameter``, ``PermissionDenied``.
+
+    A tenant's key speaks for that tenant alone; an admin key or a keyless caller names the tenant in the body.
+    """
+    if identity is not None and not identity.admin:
+        if tenant_id not in ("", identity.tenant):
+            raise PermissionDenied(
+                "Your key belongs to another tenant than `tenant_id` names; leave the field out or use that tenant's key.",
+                param="tenant_id",
+            )
+        return identity
+    if not tenant_id:
+        raise InvalidParameter("`tenant_id` is missing: say for which tenant you ask.", param="tenant_id")
+    if identity is None:
+        return Identity(tenant=tenant_id, key_name="keyless")
+    return msgspec.structs.replace(identity, tenant=tenant_id)
+
+
+def given_key(request: Request) -> str | None:
+    """The key as the data plane reads it; ``None`` without one. Raises ``Unauthenticated`` for another scheme."""
+    headers = dict(request.scope["headers"])
+    key = read_key(headers)
+    if not key and b"authorization" in headers:
+        raise Unauthenticated("The `Authorization` header must read `Bearer YOUR_KEY`.")
+    return key
+
+
+def is_local(request: Request) -> bool:
+    """Whether the request comes from this machine and was meant for it.
+
+    The host name is checked against DNS rebinding, the origin against pages of other sites in a local browser.
+    """
+    hosts = request.headers.getlist("host")
+    origins = request.headers.getlist("origin")
+    return (
+        request.client is not None
+        and _is_loopback(request.client.host)
+        and len(hosts) == 1
+        and _is_loopback(_host_name(hosts[0]))
+        and all(_is_loopback(_host_name(origin.partition("://")[2])) for origin in origins)
+        and not any(name in request.headers for name in FORWARDED)
+    )
+
+
+def _host_name(authority: str) -> str:
+    """``[::1]:8000`` and ``127.0.0.1:8000`` without port and brackets."""
+    if authority.startswith("["):
+        return authority[1:].partition("]")[0]
+    return authority.partition(":")[0]
+
+
+def _is_loopback(host: str) -> bool:
+    if host.lower() == "localhost":
+        return True
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return False
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+        return address.ipv4_mapped.is_loopback
+    return address.is_loopback

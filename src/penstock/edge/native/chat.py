@@ -1,0 +1,146 @@
+"""``POST /chat`` and its alias ``/llm/chat``: one question, one whole answer."""
+
+from __future__ import annotations
+
+from os import urandom
+
+import msgspec
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from penstock.core.answer import CANCEL, END, Answer
+from penstock.core.call import Call, Identity, PromptRef, Trail, Usage
+from penstock.core.tokens import estimate_tokens
+from penstock.dialects.openai import Completion, compose_fields, read_completion
+from penstock.edge.headers import answer_headers
+from penstock.edge.native.access import as_tenant, prove
+from penstock.edge.native.body import read_model
+from penstock.edge.native.errors import failures, remember, request_id
+from penstock.edge.native.shapes import ChatAnswer, ChatRequest, TokenUsage
+from penstock.edge.native.waiting import answer_while_connected
+from penstock.edge.native.wiring import Wiring
+from penstock.edge.openai.asks import read_tags, read_trace_id
+
+NANO = 1_000_000_000
+
+EXAMPLE = {
+    "tenant_id": "tenant_pro",
+    "user_id": "user_123",
+    "task": "extract",
+    "message": "The customer was charged twice after an upgrade.",
+    "prompt_id": "support_triage",
+    "prompt_version": "v1",
+    "max_output_tokens": 256,
+}
+
+
+def chat_routes(wiring: Wiring) -> APIRouter:
+    """Both paths, one endpoint."""
+    router = APIRouter(tags=["chat"])
+
+    async def chat(request: Request) -> Response:
+        """Ask a model by task, with a registered prompt or plain text; the answer comes whole.
+
+        Answers within 10 seconds. Without `temperature` the call is deterministic and cached.
+        """
+        received_at_s = wiring.clock()
+        identity = prove(wiring.gateway, request)
+        asked = await read_model(request, ChatRequest)
+        call = compose(wiring, request, asked, as_tenant(identity, asked.tenant_id), received_at_s)
+        remember(request, call)
+        answer = await answer_while_connected(wiring.gateway, call, request.receive)
+        completion = _complete(answer)
+        shown = describe(call, completion, answer, latency_ms=(wiring.clock() - received_at_s) * 1000)
+        response = Response(shown.model_dump_json(exclude_unset=True), media_type="application/json")
+        response.raw_headers.extend(answer_headers(call, answer))
+        return response
+
+    for path, operation in (("/chat", "chat"), ("/llm/chat", "llm_chat")):
+        router.add_api_route(
+            path,
+            chat,
+            methods=["POST"],
+            operation_id=operation,
+            summary="Ask a model",
+            response_model=ChatAnswer,
+            responses=failures(400, 401, 403, 404, 413, 415, 429, 500, 502, 503, 504),
+            openapi_extra={
+                "requestBody": {
+                    "required": True,
+                    "content": {
+                        "application/json": {"schema": {"$ref": "#/components/schemas/ChatRequest"}, "example": EXAMPLE}
+                    },
+                }
+            },
+        )
+    return router
+
+
+def compose(wiring: Wiring, request: Request, asked: ChatRequest, identity: Identity, received_at_s: float) -> Call:
+    """The request as the pipeline takes it: the body's fields, and what the data plane too reads in headers."""
+    headers = dict(request.scope["headers"])
+    prompt = None
+    messages: list[dict[str, str]] = []
+    text = asked.message or ""
+    if asked.prompt_id is None:
+        messages.append({"role": "user", "content": text})
+    else:
+        variables = asked.variables if asked.message is None else asked.variables | {"message": text}
+        prompt = PromptRef(asked.prompt_id, asked.prompt_version or "", variables)
+    return Call(
+        call_id=request_id(request),
+        trace_id=read_trace_id(headers) or urandom(16).hex(),
+        endpoint="/chat",
+        dialect="openai",
+        identity=identity,
+        model=asked.model,
+        task=asked.task,
+        fields=compose_fields(messages, temperature=asked.temperature, max_output_tokens=asked.max_output_tokens),
+        limits=wiring.limits,
+        trail=Trail(received_at_s=received_at_s),
+        user=asked.user_id,
+        temperature=asked.temperature,
+        max_output_tokens=asked.max_output_tokens,
+        input_tokens=estimate_tokens(text) if prompt is None else 0,  # a prompt is counted once it is rendered
+        prompt=prompt,
+        cache=asked.cache,
+        explain=asked.explain or headers.get(b"x-penstock-explain") == b"1",
+        tags=read_tags(headers),
+    )
+
+
+def describe(call: Call, completion: Completion, answer: Answer, *, latency_ms: float) -> ChatAnswer:
+    """The lab's answer fields, from what the stages left on the trail."""
+    trail = call.trail
+    usage = trail.usage or answer.usage or completion.usage or Usage()
+    shown = ChatAnswer(
+        trace_id=call.trace_id,
+        answer=completion.text,
+        provider=trail.provider,
+        model=trail.model,
+        cache_hit=trail.cache == "hit",
+        fallback_used=trail.fallback_used,
+        retry_count=trail.retry_count,
+        latency_ms=round(latency_ms, 3),
+        estimated_cost_usd=trail.cost_nano_usd / NANO,
+        prompt_id=trail.prompt_id or None,
+        prompt_version=trail.prompt_version or None,
+        degraded=trail.degraded,
+        finish_reason=completion.finish_reason,
+        usage=TokenUsage(input_tokens=usage.input_tokens, output_tokens=usage.output_tokens, estimated=usage.estimated),
+    )
+    if call.explain and trail.decision is not None:
+        shown.decision = msgspec.to_builtins(trail.decision)
+    return shown
+
+
+def _complete(answer: Answer) -> Completion:
+    """Read a whole answer and end it, so that every stage has settled before the trail is read."""
+    outcome = CANCEL
+    try:
+        completion = read_completion(answer.body or b"")
+        outcome = END
+        return completion
+    finally:
+        answer.close(outcome)

@@ -1,0 +1,37 @@
+"""``GET /v1/models``: what this key may call."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from penstock.core.errors import ModelNotFound
+from penstock.edge.native.access import given_key
+from penstock.edge.native.errors import failures
+from penstock.edge.native.shapes import ModelCard, ModelCards
+from penstock.edge.native.wiring import Wiring
+from penstock.edge.openai.models import visible_models
+
+
+def models_routes(wiring: Wiring) -> APIRouter:
+    """The list and one of it, in OpenAI's shapes."""
+    router = APIRouter(prefix="/v1/models", tags=["OpenAI"])
+    gateway = wiring.gateway
+
+    @router.get("", response_model=ModelCards, responses=failures(401, 500), summary="Models")
+    async def models(request: Request) -> Response:
+        """Every model alias and route that this key may name in `model`."""
+        identity = gateway.authenticate(given_key(request))
+        return JSONResponse({"object": "list", "data": visible_models(gateway.policy, identity)})
+
+    @router.get("/{model_id}", response_model=ModelCard, responses=failures(401, 404, 500), summary="One model")
+    async def model(request: Request, model_id: str) -> Response:
+        """One model alias or route; 404 where this key may not name it."""
+        identity = gateway.authenticate(given_key(request))
+        for card in visible_models(gateway.policy, identity):
+            if card["id"] == model_id:
+                return JSONResponse(card)
+        raise ModelNotFound("Your key may call no model of that name; GET /v1/models lists those it may.")
+
+    return router

@@ -1,0 +1,59 @@
+"""The OpenAPI document: FastAPI's own, completed by what FastAPI cannot see."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel
+
+from penstock.edge.native import data_plane
+from penstock.edge.native.errors import MEANINGS
+from penstock.edge.native.shapes import ChatRequest, FaultRequest
+
+DESCRIPTION = """One gateway in front of every model: resilience, tenancy, money, audit.
+
+Give your key as `authorization: Bearer YOUR_KEY`. Errors are `{"error": {"message", "type", "param", "code"}}`, and
+`x-request-id` stands on every answer."""
+
+# Bodies that the routers read themselves, so that no bad byte ever becomes a 500.
+READ_BY_ROUTERS: tuple[type[BaseModel], ...] = (ChatRequest, FaultRequest)
+
+OPEN_PATHS = frozenset({"/health/liveness", "/health/readiness"})
+KEY_ALWAYS = frozenset({"/v1/models", "/v1/models/{model_id}", data_plane.PATH})
+KEY_NEVER_NEEDED = frozenset({"/health"})
+
+
+def describe_app(app: FastAPI, *, keyless: bool) -> dict[str, Any]:
+    """The document; ``keyless`` says that loopback callers of the native paths need no key."""
+    document = get_openapi(title=app.title, version=app.version, description=DESCRIPTION, routes=app.routes)
+    schemas = document["components"]["schemas"]
+    for model in READ_BY_ROUTERS:
+        schemas[model.__name__] = model.model_json_schema(ref_template="#/components/schemas/{model}")
+    schemas |= data_plane.SCHEMAS
+    for unused in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(unused, None)
+    errors = {str(status): _error(status) for status in data_plane.ERRORS}
+    document["paths"][data_plane.PATH] = {"post": data_plane.operation(errors)}
+    document["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
+    for path, operations in document["paths"].items():
+        for operation in operations.values():
+            operation["responses"].pop("422", None)  # FastAPI's; this part answers 400
+            operation["security"] = _security(path, keyless=keyless)
+    return document
+
+
+def _security(path: str, *, keyless: bool) -> list[dict[str, list[str]]]:
+    if path in OPEN_PATHS:
+        return []
+    if path in KEY_NEVER_NEEDED or (keyless and path not in KEY_ALWAYS):
+        return [{"key": []}, {}]
+    return [{"key": []}]
+
+
+def _error(status: int) -> dict[str, Any]:
+    return {
+        "description": MEANINGS[status],
+        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorBody"}}},
+    }

@@ -1,0 +1,129 @@
+"""``OpenAIFace``: ``POST /v1/chat/completions`` on the data plane."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from os import urandom
+from time import monotonic
+
+from penstock.core.answer import CANCEL, END, Answer
+from penstock.core.call import Call, Identity, Trail
+from penstock.core.errors import PenstockError, UnsupportedMediaType
+from penstock.core.policy import TimeLimits
+from penstock.core.ports import Clock, Gateway
+from penstock.dialects.openai.errors import DONE, error_body, error_event
+from penstock.dialects.openai.request import ChatRequest, read_chat
+from penstock.edge.headers import answer_headers, error_headers
+from penstock.edge.http1.face import Reply, StreamReply
+from penstock.edge.http1.head import Head
+from penstock.edge.openai.asks import (
+    read_cache_use,
+    read_call_id,
+    read_key,
+    read_tags,
+    read_task,
+    read_trace_id,
+    read_user,
+)
+
+# "Settled: Deadlines" of the requirements.
+V1_LIMITS = TimeLimits(total_s=600.0, first_content_s=60.0, idle_gap_s=60.0)
+
+_JSON = (b"content-type", b"application/json")
+_STREAM = (
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-cache"),
+    (b"x-accel-buffering", b"no"),  # nginx in front of us must not collect a stream
+)
+
+
+def new_call_id() -> str:
+    """A fresh request id."""
+    return "req_" + urandom(12).hex()
+
+
+class OpenAIFace:
+    """Chat completions, streaming and not. ``clock`` is monotonic seconds."""
+
+    endpoint = "/v1/chat/completions"
+
+    def __init__(
+        self,
+        gateway: Gateway,
+        *,
+        limits: TimeLimits = V1_LIMITS,
+        new_id: Callable[[], str] = new_call_id,
+        clock: Clock = monotonic,
+    ) -> None:
+        self._gateway = gateway
+        self._limits = limits
+        self._new_id = new_id
+        self._clock = clock
+
+    def authorize(self, head: Head) -> Identity:
+        """Prove the key, then see whether the body is JSON. Raises ``Unauthenticated``, ``UnsupportedMediaType``."""
+        headers = head.headers
+        identity = self._gateway.authenticate(read_key(headers))
+        media_type = headers.get(b"content-type")
+        if media_type is not None and media_type.partition(b";")[0].strip().lower() != b"application/json":
+            raise UnsupportedMediaType("Send the body as JSON, with 'content-type: application/json'.")
+        if headers.get(b"content-encoding", b"identity").lower() != b"identity":
+            raise UnsupportedMediaType("Send the body uncompressed, without a 'content-encoding'.")
+        return identity
+
+    async def answer(self, head: Head, ticket: Identity, body: bytes) -> Reply | StreamReply:
+        """Read the body, pass the call along the pipeline, and dress its answer or error."""
+        call = self._call(head.headers, ticket, read_chat(body))
+        try:
+            answer = await self._gateway.answer(call)
+        except PenstockError as error:
+            return Reply(error.status, [_JSON, *error_headers(error, call)], error_body(error))
+        try:
+            return _dress(call, answer)
+        except BaseException:
+            answer.close(CANCEL)
+            raise
+
+    def render_error(self, error: PenstockError, head: Head) -> Reply:
+        """An error that came before there was a call."""
+        call_id = read_call_id(head.headers) or self._new_id()
+        headers = [_JSON, (b"x-request-id", call_id.encode()), *error_headers(error)]
+        return Reply(error.status, headers, error_body(error))
+
+    def render_broken_stream(self, error: PenstockError) -> bytes:
+        """An event that the SDKs raise as an error; no ``[DONE]`` follows it."""
+        return error_event(error)
+
+    def _call(self, headers: dict[bytes, bytes], identity: Identity, asked: ChatRequest) -> Call:
+        return Call(
+            call_id=read_call_id(headers) or self._new_id(),
+            trace_id=read_trace_id(headers) or urandom(16).hex(),
+            endpoint=self.endpoint,
+            dialect="openai",
+            identity=identity,
+            model=asked.model,
+            task=read_task(headers),
+            fields=asked.fields,
+            limits=self._limits,
+            trail=Trail(received_at_s=self._clock(), tool_names=asked.tool_names),
+            user=read_user(headers) or asked.user,
+            stream=asked.stream,
+            include_usage=asked.include_usage,
+            temperature=asked.temperature,
+            max_output_tokens=asked.max_output_tokens,
+            input_tokens=asked.input_tokens,
+            choices=asked.choices,
+            prompt=asked.prompt,
+            cache=read_cache_use(headers),
+            explain=headers.get(b"x-penstock-explain") == b"1",
+            tags=read_tags(headers),
+        )
+
+
+def _dress(call: Call, answer: Answer) -> Reply | StreamReply:
+    body = answer.body
+    if body is None:
+        return StreamReply(200, [*_STREAM, *answer_headers(call, answer)], answer, tail=DONE)
+    # Delivered as far as we can know; closing first lets the stages settle, so that the headers state the cost.
+    answer.close(END)
+    return Reply(200, [_JSON, *answer_headers(call, answer)], body)

@@ -1,0 +1,7 @@
+"""Registered prompts: files with an owner, a version and a rollout state; and the stage that fills them in."""
+
+from penstock.prompts.registry import Prompt, PromptProblem, PromptsInvalid, Registry
+from penstock.prompts.render import Render
+from penstock.prompts.template import Template
+
+__all__ = ["Prompt", "PromptProblem", "PromptsInvalid", "Registry", "Render", "Template"]

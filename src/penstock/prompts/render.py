@@ -1,0 +1,92 @@
+"""The stage ``render``: a registered prompt and its variables become messages."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+
+import msgspec
+from msgspec import Raw
+from msgspec.structs import replace
+
+from penstock.core.answer import Answer
+from penstock.core.call import Call, PromptRef
+from penstock.core.chain import Handler
+from penstock.core.errors import InputTooLong, InvalidParameter, MissingVariable
+from penstock.core.plan import plan_targets
+from penstock.core.tokens import estimate_tokens
+from penstock.prompts.registry import Entry, Registry
+
+# A template may use a variable many times: what comes out is bounded too.
+MAX_RENDERED_CHARACTERS = 4_194_304
+_MESSAGES = msgspec.json.Decoder(list[Raw])
+
+
+class Render:
+    """Puts the prompt's messages before those that the call has, and its names on the trail."""
+
+    name = "render"
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+
+    def __call__(self, call: Call, proceed: Handler) -> Awaitable[Answer]:
+        """Go on with messages.
+
+        Raises ``PromptNotFound``, ``MissingVariable``, ``InvalidParameter`` and ``InputTooLong``.
+        """
+        if call.prompt is None:
+            return proceed(call)
+        return self._render(call, call.prompt, proceed)
+
+    async def _render(self, call: Call, asked: PromptRef, proceed: Handler) -> Answer:
+        entry = self._registry.find(asked.prompt_id, asked.version)
+        prompt, trail = entry.prompt, call.trail
+        trail.prompt_id, trail.prompt_version = prompt.prompt_id, prompt.version
+        trail.schema_version = prompt.schema_version
+        _check_models(call, prompt.compatible_models, prompt.prompt_id)
+        values = _values(entry, asked)
+        if sum(template.length(values) for _, template in entry.templates) > MAX_RENDERED_CHARACTERS:
+            raise InputTooLong("The prompt and its variables are too long together.", param="variables")
+        texts = [(role, template.fill(values)) for role, template in entry.templates]
+        messages = [Raw(msgspec.json.encode({"role": role, "content": text})) for role, text in texts]
+        messages += _given(call)
+        tokens = sum(estimate_tokens(text) for _, text in texts)
+        fields = {**call.fields, "messages": Raw(msgspec.json.encode(messages))}
+        return await proceed(replace(call, fields=fields, input_tokens=call.input_tokens + tokens))
+
+
+def _check_models(call: Call, compatible: tuple[str, ...], prompt_id: str) -> None:
+    if not compatible or call.plan is None:
+        return
+    targets = plan_targets(call.plan)
+    if targets and not set(targets) & set(compatible):
+        raise InvalidParameter(
+            f"Prompt '{prompt_id}' is made for {', '.join(compatible)}; this call would go to {', '.join(targets)}.",
+            param="prompt_id",
+        )
+
+
+def _given(call: Call) -> list[Raw]:
+    given = call.fields.get("messages")
+    if given is None:
+        return []
+    try:
+        return _MESSAGES.decode(given)
+    except msgspec.DecodeError:
+        raise InvalidParameter("`messages` must be a list.", param="messages") from None
+
+
+def _values(entry: Entry, asked: PromptRef) -> dict[str, str]:
+    given = asked.variables
+    missing = [name for name in entry.required if name not in given]
+    if missing:
+        names = ", ".join(missing)
+        raise MissingVariable(f"Prompt '{asked.prompt_id}' needs the variables: {names}.", param="variables")
+    unknown = sorted(name for name in given if name not in entry.known)
+    if unknown:
+        names = ", ".join(name[:100] for name in unknown[:20])
+        takes = ", ".join(sorted(entry.known)) or "none"
+        raise InvalidParameter(
+            f"Prompt '{asked.prompt_id}' has no variables: {names}. It takes: {takes}.", param="variables"
+        )
+    return {**entry.defaults, **given}

@@ -1,0 +1,122 @@
+"""The adapter of every service that speaks OpenAI chat completions: ``encode``, ``decode``, ``explain``."""
+
+from __future__ import annotations
+
+from functools import partial
+from urllib.parse import urlsplit
+
+from penstock.core.answer import Answer
+from penstock.core.call import Call, Usage
+from penstock.core.chain import Handler
+from penstock.core.errors import PenstockError, UpstreamError
+from penstock.core.plan import Target
+from penstock.core.ports import HttpRequest, HttpResponse, Origin, Transport
+from penstock.core.tokens import estimate_tokens
+from penstock.dialects.openai.body import write_chat
+from penstock.dialects.openai.response import read_completion, rename_model
+from penstock.providers.explain import explain
+from penstock.providers.openai_stream import ChunkReader, Relay
+from penstock.providers.table import Row
+
+BODY_LIMIT_BYTES = 64 * 1024 * 1024
+ERROR_LIMIT_BYTES = 1024 * 1024
+
+
+class OpenAICompatible:
+    """One account at one service. ``bind`` gives the handler of one deployment there.
+
+    ``base_url`` overrides the row's; ``api_key`` is sent to that origin alone and never shown. Raises ``ValueError``
+    for an address or a key that cannot be used.
+    """
+
+    def __init__(self, name: str, row: Row, *, base_url: str | None, api_key: str | None, transport: Transport) -> None:
+        self.name = name
+        self._row = row
+        self._transport = transport
+        self._secret = (api_key or "").strip()
+        self._origin, self._path = _address(name, base_url or row.base_url, row.query)
+        self._headers = [(b"content-type", b"application/json"), (b"accept-encoding", b"identity")]
+        self._headers += [(key.encode("latin-1"), value.encode("latin-1")) for key, value in row.headers]
+        if self._secret:
+            self._headers.append(_authorization(name, row.auth, self._secret))
+
+    def bind(self, target: Target) -> Handler:
+        """The handler that answers calls with ``target``."""
+        return partial(self._answer, target)
+
+    async def _answer(self, target: Target, call: Call) -> Answer:
+        body = encode(call, target, self._row)
+        request = HttpRequest(self._origin, b"POST", self._path, self._headers, body)
+        response = await self._transport.send(request)
+        if not 200 <= response.status < 300:  # noqa: PLR2004 - success
+            raise await self._refusal(response)
+        alias = call.model or target.alias
+        if call.stream:
+            return await _stream(response, ChunkReader(call, alias))
+        try:
+            return decode(await response.read(BODY_LIMIT_BYTES), call, alias)
+        finally:
+            response.close()
+
+    async def _refusal(self, response: HttpResponse) -> PenstockError:
+        try:
+            body = await response.read(ERROR_LIMIT_BYTES)
+        except UpstreamError:
+            body = b""  # the status alone says enough
+        finally:
+            response.close()
+        return explain(response.status, response.headers, body, secret=self._secret)
+
+
+def encode(call: Call, target: Target, row: Row) -> bytes:
+    """The request body for ``target``: its model, and the least of the call's and its own token caps."""
+    caps = [cap for cap in (call.max_output_tokens, target.max_output_tokens) if cap is not None]
+    return write_chat(
+        call,
+        model_id=target.model_id,
+        max_output_tokens=min(caps, default=None),
+        max_tokens_field=row.max_tokens_field,
+        ask_usage=row.asks_usage,
+    )
+
+
+def decode(body: bytes, call: Call, alias: str) -> Answer:
+    """A whole answer. Raises ``UpstreamMalformed``."""
+    completion = read_completion(body)
+    usage = completion.usage or Usage(call.input_tokens, estimate_tokens(completion.text), estimated=True)
+    answer = Answer("openai", body=rename_model(body, alias), usage=usage)
+    answer.finish_reason = completion.finish_reason
+    return answer
+
+
+async def _stream(response: HttpResponse, reader: ChunkReader) -> Answer:
+    relay = Relay(reader, response)
+    handed_on = False
+    try:
+        await relay.first_content
+        handed_on = True
+    finally:
+        if not handed_on:
+            relay.close()
+    return relay.answer
+
+
+def _address(name: str, base_url: str | None, query: str) -> tuple[Origin, bytes]:
+    if base_url is None:
+        msg = f"provider {name!r}: base_url is needed, for example https://llm.example.com/v1"
+        raise ValueError(msg)
+    url = urlsplit(base_url)
+    if url.scheme not in {"http", "https"} or not url.hostname or url.username is not None:
+        msg = f"provider {name!r}: base_url must look like https://llm.example.com/v1, without a user or password"
+        raise ValueError(msg)
+    origin = Origin(url.scheme, url.hostname, url.port or (443 if url.scheme == "https" else 80))
+    path = url.path.rstrip("/") + "/chat/completions"
+    questions = "&".join(part for part in (query, url.query) if part)
+    return origin, (f"{path}?{questions}" if questions else path).encode("ascii")
+
+
+def _authorization(name: str, auth: str, secret: str) -> tuple[bytes, bytes]:
+    if not secret.isascii() or not secret.isprintable():
+        msg = f"provider {name!r}: api_key holds a character that no HTTP header may carry"
+        raise ValueError(msg)
+    return (b"api-key", secret.encode()) if auth == "api-key" else (b"authorization", b"Bearer " + secret.encode())

@@ -1,0 +1,204 @@
+"""A provider's stream becomes an answer: ``ChunkReader`` decides without I/O, ``Relay`` moves the bytes."""
+
+from __future__ import annotations
+
+import asyncio
+
+from penstock.core.answer import END, Answer, Event, EventKind, Outcome
+from penstock.core.call import Call, Usage
+from penstock.core.errors import PenstockError, UpstreamCut, UpstreamMalformed
+from penstock.core.ports import HttpResponse
+from penstock.dialects.openai.response import ChunkRewriter, read_chunk
+from penstock.dialects.openai.sse import SseSplitter
+
+EVENT_LIMIT_BYTES = 8 * 1024 * 1024
+# Events without content that a provider may send before the first with content.
+EARLY_EVENTS = 4096
+# How long a body may stay open after [DONE]: closed cleanly, its connection can be used again.
+DONE_GRACE_S = 0.5
+
+
+class ChunkReader:
+    """Events out of one stream's bytes, and what is known of it so far.
+
+    ``has_content`` once a client would see something, ``finished`` once every choice has its finish reason, ``done``
+    after ``[DONE]``.
+    """
+
+    def __init__(self, call: Call, alias: str) -> None:
+        self.has_content = False
+        self.done = False
+        self._usage: Usage | None = None
+        self._input_tokens = call.input_tokens
+        self._output_tokens = 0
+        self._open_choices = call.choices
+        self._keep_usage = call.include_usage
+        self._splitter = SseSplitter(EVENT_LIMIT_BYTES)
+        self._rewrite = ChunkRewriter(alias, keep_usage=call.include_usage).rewrite
+
+    @property
+    def finished(self) -> bool:
+        """Whether the answer is complete, whatever may still follow."""
+        return self._open_choices <= 0
+
+    @property
+    def usage(self) -> Usage:
+        """As the provider said last, else estimated from what it sent."""
+        return self._usage or Usage(self._input_tokens, self._output_tokens, estimated=True)
+
+    def read(self, data: bytes, events: list[Event]) -> None:
+        """Append the events that ``data`` completes. Raises ``UpstreamMalformed`` behind the last good one."""
+        for payload in self._splitter.feed(data):
+            self._take(payload, events)
+
+    def flush(self, events: list[Event]) -> None:
+        """The body has ended: append the event that its last blank line is missing from, if any."""
+        for payload in self._splitter.flush():
+            self._take(payload, events)
+
+    def _take(self, payload: bytes, events: list[Event]) -> None:
+        if self.done:
+            return
+        if payload == b"[DONE]":
+            self.done = True
+            return
+        chunk = read_chunk(payload)
+        kind: EventKind = "started"
+        reason = usage = None
+        for choice in chunk.choices or ():
+            delta = choice.delta
+            if delta:
+                kind = "delta"
+                self._output_tokens += delta.estimated_tokens
+            if choice.finish_reason:
+                reason = choice.finish_reason
+                self._open_choices -= 1
+        if reason is not None:
+            kind = "finished"
+        if kind != "started":
+            self.has_content = True
+        if chunk.wire_usage is not None:
+            usage = chunk.usage
+            self._usage = usage or self._usage
+            if not chunk.choices:
+                kind = "usage"
+        withheld = kind == "usage" and not self._keep_usage
+        raw = b"" if withheld else b"data: " + self._rewrite(payload, chunk) + b"\n\n"
+        events.append(Event(raw, "openai", kind, usage, reason))
+
+
+class Relay:
+    """One stream in flight: receives the provider's body and is the answer's source.
+
+    ``first_content`` resolves when the answer may be handed on, or raises why it never will be. Whoever made the
+    relay closes it unless the answer was handed on.
+    """
+
+    def __init__(self, reader: ChunkReader, response: HttpResponse) -> None:
+        loop = asyncio.get_running_loop()
+        self.answer = Answer("openai", source=self)
+        self.first_content: asyncio.Future[None] = loop.create_future()
+        self._reader = reader
+        self._response = response
+        self._early: list[Event] = []
+        self._handed_on = False
+        self._over = False
+        self._grace: asyncio.TimerHandle | None = None
+        response.attach(self)
+
+    # --- the provider's side ---
+
+    def body_received(self, data: bytes) -> None:
+        """Turn one read into one push."""
+        if self._over:
+            return
+        events: list[Event] = []
+        try:
+            self._reader.read(data, events)
+        except UpstreamMalformed as error:
+            self._push(events)
+            self._break(error)
+            return
+        self._push(events)
+        if self._reader.done and self._grace is None:
+            self._grace = asyncio.get_running_loop().call_later(DONE_GRACE_S, self._finish)
+
+    def body_ended(self) -> None:
+        """A body may end without ``[DONE]`` once every choice has finished."""
+        if self._over:
+            return
+        events: list[Event] = []
+        try:
+            self._reader.flush(events)
+        except UpstreamMalformed as error:
+            self._break(error)
+            return
+        self._push(events)
+        if self._reader.done or self._reader.finished:
+            self._finish()
+        elif not self._handed_on and not self._early:
+            self._break(UpstreamMalformed("The provider did not answer with a stream of events."))
+        else:
+            self._break(UpstreamCut("The provider's stream ended before the answer was complete."))
+
+    def body_failed(self, error: Exception) -> None:
+        """A cut after the last finish reason costs the caller nothing."""
+        if self._over:
+            return
+        if self._reader.done or self._reader.finished:
+            self._finish()
+        elif isinstance(error, PenstockError):
+            self._break(error)
+        else:
+            self._break(UpstreamCut("The connection to the provider broke before the answer was complete."))
+
+    # --- the answer's side ---
+
+    def pause(self) -> None:
+        """Let the provider wait."""
+        self._response.pause()
+
+    def resume(self) -> None:
+        """Read on."""
+        self._response.resume()
+
+    def close(self) -> None:
+        """Free the connection; an answer that was cut short has its usage estimated from what had come."""
+        self._over = True
+        if self._grace is not None:
+            self._grace.cancel()
+        if self.answer.usage is None:
+            self.answer.usage = self._reader.usage
+        self._response.close()
+
+    # --- within ---
+
+    def _push(self, events: list[Event]) -> None:
+        if self._handed_on:
+            if events:
+                self.answer.feed(events)
+            return
+        self._early += events
+        if self._reader.has_content:
+            self._handed_on = True
+            self.answer.feed(self._early)
+            if not self.first_content.done():
+                self.first_content.set_result(None)
+        elif len(self._early) > EARLY_EVENTS:
+            self._break(UpstreamMalformed("The provider's stream has no content."))
+
+    def _finish(self) -> None:
+        if not self._handed_on:
+            self._break(UpstreamCut("The provider's stream ended without content."))
+            return
+        self._over = True
+        if self._reader.usage.estimated:
+            self.answer.feed([Event(b"", "openai", "usage", self._reader.usage)])
+        self.answer.end(END)
+
+    def _break(self, error: PenstockError) -> None:
+        self._over = True
+        if self._handed_on:
+            self.answer.end(Outcome("error", error))
+        elif not self.first_content.done():
+            self.first_content.set_exception(error)

@@ -1,0 +1,99 @@
+"""The OpenAI-compatible services, one row each: add a provider here.
+
+A row says only where a service differs. A quirk carries its source; all were looked up on 2026-11-21.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+from msgspec import Struct
+
+
+class Row(Struct, frozen=True, kw_only=True):
+    """One service.
+
+    ``base_url`` is ``None`` where only the operator knows it. ``auth`` is the header that carries the key.
+    ``max_tokens_field`` is the spelling of the token cap that the service takes. ``asks_usage`` is whether a stream
+    must (and may) ask for usage with ``stream_options``; services without it send usage of themselves or never.
+    """
+
+    name: str
+    base_url: str | None = None
+    auth: Literal["bearer", "api-key"] = "bearer"
+    max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
+    asks_usage: bool = True
+    headers: tuple[tuple[str, str], ...] = ()
+    query: str = ""
+
+
+_ALL = (
+    # Any other service that speaks chat completions.
+    Row(name="openai_compatible"),
+    Row(
+        name="openai",
+        base_url="https://api.openai.com/v1",
+        # Reasoning models refuse max_tokens (openai 3.54, types/chat/completion_create_params.py).
+        max_tokens_field="max_completion_tokens",
+    ),
+    Row(
+        # base_url: https://RESOURCE.openai.azure.com/openai/v1, which needs no api-version
+        # (learn.microsoft.com/azure/foundry/openai/api-version-lifecycle); model_id is the deployment's name.
+        name="azure",
+        auth="api-key",
+        max_tokens_field="max_completion_tokens",
+    ),
+    Row(
+        name="groq",
+        base_url="https://api.groq.com/openai/v1",
+        # max_tokens is deprecated there (github.com/groq/groq-python/pull/175).
+        max_tokens_field="max_completion_tokens",
+    ),
+    Row(
+        name="mistral",
+        base_url="https://api.mistral.ai/v1",
+        # 422 on stream_options (github.com/openai/openai-agents-python/issues/442) and on max_completion_tokens
+        # (github.com/editor-code-assistant/eca/issues/231); usage comes in the last chunk unasked.
+        asks_usage=False,
+    ),
+    # docs.together.ai/docs/inference/openai-compatibility
+    Row(name="together", base_url="https://api.together.ai/v1"),
+    Row(
+        name="openrouter",
+        base_url="https://openrouter.ai/api/v1",
+        # Usage always comes; stream_options is deprecated (openrouter.ai/docs/use-cases/usage-accounting).
+        asks_usage=False,
+    ),
+    # api-docs.deepseek.com: the path needs no /v1
+    Row(name="deepseek", base_url="https://api.deepseek.com"),
+    # docs.x.ai/docs/api-reference
+    Row(name="xai", base_url="https://api.x.ai/v1", max_tokens_field="max_completion_tokens"),
+    # docs.fireworks.ai/tools-sdks/openai-compatibility
+    Row(name="fireworks", base_url="https://api.fireworks.ai/inference/v1"),
+    # inference-docs.cerebras.ai/api-reference/chat-completions
+    Row(name="cerebras", base_url="https://api.cerebras.ai/v1", max_tokens_field="max_completion_tokens"),
+    Row(
+        name="perplexity",
+        # Chat completions stand at the root; /v1 is their agent API (docs.perplexity.ai, openai-compatibility).
+        base_url="https://api.perplexity.ai",
+        # Every chunk carries usage unasked (docs.perplexity.ai, streaming).
+        asks_usage=False,
+    ),
+    # docs.api.nvidia.com/nim/reference
+    Row(name="nvidia", base_url="https://integrate.api.nvidia.com/v1"),
+    # docs.vllm.ai: the operator's own server
+    Row(name="vllm"),
+    # ollama.com/blog/openai-compatibility
+    Row(name="ollama", base_url="http://127.0.0.1:11434/v1"),
+    # github.com/ggml-org/llama.cpp, tools/server/README.md
+    Row(name="llama_cpp", base_url="http://127.0.0.1:8080/v1"),
+    # lmstudio.ai/docs, OpenAI compatibility
+    Row(name="lm_studio", base_url="http://127.0.0.1:1234/v1"),
+    # ai.google.dev/gemini-api/docs/openai
+    Row(name="gemini", base_url="https://generativelanguage.googleapis.com/v1beta/openai"),
+    # For trying out, says its maker: n must be 1, response_format is ignored (platform.claude.com/docs, openai-sdk).
+    Row(name="anthropic", base_url="https://api.anthropic.com/v1"),
+)
+
+ROWS: Mapping[str, Row] = {row.name: row for row in _ALL}

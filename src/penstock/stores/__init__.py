@@ -1,0 +1,1 @@
+"""Where state lives: the log, its index, counters and budgets."""

@@ -1,0 +1,32 @@
+"""One process at a time."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+
+from penstock.core.errors import StoreFailed
+
+
+class ProcessLock:
+    """An advisory lock on ``path``, held until ``release`` or the end of the process, however it ends.
+
+    Raises ``StoreFailed`` when another process holds it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(self._descriptor)
+            raise StoreFailed(
+                f"Another penstock process owns {path.parent}: stop it, or give this one a `store.url` of its own."
+            ) from error
+
+    def release(self) -> None:
+        """Let the next process in. May be called twice."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1

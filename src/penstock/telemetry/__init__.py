@@ -1,0 +1,7 @@
+"""What operators see: metrics, failed calls, logs."""
+
+from penstock.telemetry.logs import FailedCalls, build_logger
+from penstock.telemetry.metrics import CONTENT_TYPE, Metrics, QuotaUse
+from penstock.telemetry.trace import Trace
+
+__all__ = ["CONTENT_TYPE", "FailedCalls", "Metrics", "QuotaUse", "Trace", "build_logger"]

@@ -1,0 +1,114 @@
+"""Metrics as Prometheus text. Imported at the first scrape."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import accumulate
+from typing import TYPE_CHECKING, TypeAlias
+
+from prometheus_client import CollectorRegistry, Metric, ProcessCollector, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.registry import Collector
+
+from penstock.telemetry.metrics import BUCKETS_MS, Histogram
+
+if TYPE_CHECKING:
+    from penstock.telemetry.metrics import Metrics
+
+Values: TypeAlias = Mapping[tuple[str, ...], float]
+
+_BOUNDS = [*(str(bound) for bound in BUCKETS_MS), "+Inf"]
+_CALL = ("task", "provider", "model")
+_TENANT = ("tenant_id", "task", "model")
+_NANO = 1e9
+
+
+def render(metrics: Metrics) -> bytes:
+    """Every metric of the gateway and of its process."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Gateway(metrics))
+    ProcessCollector(registry=registry)
+    return generate_latest(registry)
+
+
+class _Gateway(Collector):
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    def collect(self) -> Iterator[Metric]:
+        yield from _calls(self._metrics)
+        yield from _money(self._metrics)
+        yield from _process(self._metrics)
+
+    def describe(self) -> Iterable[Metric]:
+        return ()
+
+
+def _calls(of: Metrics) -> Iterator[Metric]:
+    labels = ("tenant_tier", *_CALL, "status")
+    yield _counter("llm_requests_total", "Calls that are over.", labels, of.requests)
+    yield _histogram("llm_latency_ms", "From the request to the end of its answer.", of.latency)
+    yield _histogram("llm_first_content_ms", "From the request to the answer's first content.", of.first_content)
+    errors = ("provider", "error_type")
+    yield _counter("llm_provider_errors_total", "Failed attempts, timeouts among them.", errors, of.provider_errors)
+    yield _counter("llm_retries_total", "Attempts beyond a target's first.", ("provider", "task"), of.retries)
+    models = ("task", "from_model", "to_model")
+    yield _counter("llm_fallbacks_total", "Calls that another target answered.", models, of.fallbacks)
+    yield _counter("llm_cache_hits_total", "Calls answered from a cache.", ("task", "cache_type"), of.cache_hits)
+    seconds: Values = {(name,): seconds for name, seconds in of.stage_seconds.items()}
+    yield _counter("penstock_stage_seconds_total", "Time in a stage before the next one.", ("stage",), seconds)
+    counts: Values = {(name,): count for name, count in of.stage_count.items()}
+    yield _counter("penstock_stage_calls_total", "Calls that went through a stage.", ("stage",), counts)
+
+
+def _money(of: Metrics) -> Iterator[Metric]:
+    amounts = of.amounts
+    tokens: Values = {key: amount.input_tokens for key, amount in amounts.items()}
+    yield _counter("llm_input_tokens_total", "Tokens read.", _TENANT, tokens)
+    tokens = {key: amount.output_tokens for key, amount in amounts.items()}
+    yield _counter("llm_output_tokens_total", "Tokens written.", _TENANT, tokens)
+    costs: Values = {key: amount.cost_nano_usd / _NANO for key, amount in amounts.items()}
+    yield _counter("llm_estimated_cost_usd_total", "Cost by the prices configured.", _TENANT, costs)
+    costs = {key: nano_usd / _NANO for key, nano_usd in of.tagged_cost.items()}
+    tags = ("tenant_id", "team", "feature")
+    yield _counter("llm_tagged_cost_usd_total", "Cost of calls tagged with team or feature.", tags, costs)
+    reasons = ("tenant_id", "reason")
+    yield _counter("llm_quota_rejections_total", "Calls refused by a limit or a budget.", reasons, of.rejections)
+    quota = list(of.quota())
+    window = ("tenant_id", "window")
+    used: Values = {(use.tenant, use.window): use.used for use in quota}
+    yield _gauge("llm_quota_used", "Used of the current window.", window, used)
+    limits: Values = {(use.tenant, use.window): use.limit for use in quota}
+    yield _gauge("llm_quota_limit", "Limit of the window.", window, limits)
+
+
+def _process(of: Metrics) -> Iterator[Metric]:
+    yield _gauge("penstock_calls_in_flight", "Calls that are not over.", (), {(): of.in_flight})
+    lost = "Audit events that could not be appended."
+    yield _counter("penstock_audit_events_lost_total", lost, (), {(): of.audit_lost})
+    yield _gauge("penstock_uptime_seconds", "Since the gateway started.", (), {(): of.clock() - of.started_at_s})
+    build: Values = {(of.version, platform.python_version()): 1}
+    yield _gauge("penstock_build_info", "Always 1.", ("version", "python"), build)
+
+
+def _counter(name: str, text: str, labels: Sequence[str], values: Values) -> Metric:
+    family = CounterMetricFamily(name, text, labels=labels)
+    for key, value in values.items():
+        family.add_metric(key, value)
+    return family
+
+
+def _gauge(name: str, text: str, labels: Sequence[str], values: Values) -> Metric:
+    family = GaugeMetricFamily(name, text, labels=labels)
+    for key, value in values.items():
+        family.add_metric(key, value)
+    return family
+
+
+def _histogram(name: str, text: str, values: Mapping[tuple[str, ...], Histogram]) -> Metric:
+    family = HistogramMetricFamily(name, text, labels=_CALL)
+    for key, histogram in values.items():
+        buckets = list(zip(_BOUNDS, map(float, accumulate(histogram.counts)), strict=True))
+        family.add_metric(key, buckets, histogram.sum_ms)
+    return family

@@ -1,0 +1,38 @@
+"""The stage ``identify``: the tenant's tier and the user's hash."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Mapping
+from functools import lru_cache, partial
+
+from penstock.core.answer import Answer
+from penstock.core.call import Call
+from penstock.core.chain import Handler
+from penstock.core.errors import UnknownTenant
+from penstock.tenancy.keys import hash_user
+
+_USERS_REMEMBERED = 4096
+
+
+class Identify:
+    """``tenants`` maps a tenant to its tier's name; ``pepper`` keys the user hash."""
+
+    name = "identify"
+
+    def __init__(self, tenants: Mapping[str, str], pepper: bytes) -> None:
+        self._tenants = tenants
+        # A user comes back: remembering the hash takes 0.2 us where making it takes 2.
+        self._hash_user = lru_cache(_USERS_REMEMBERED)(partial(hash_user, pepper))
+
+    def __call__(self, call: Call, proceed: Handler) -> Awaitable[Answer]:
+        """Go on with tier and user hash on the trail. Raises ``UnknownTenant``."""
+        tenant = call.identity.tenant
+        tier = self._tenants.get(tenant)
+        if tier is None:
+            call.trail.policy_decision = "deny:unknown_tenant"
+            raise UnknownTenant(
+                f"There is no tenant '{tenant[:100]}': use the name of a tenant that this gateway's operator has set up."
+            )
+        call.trail.tier = tier
+        call.trail.user_hash = self._hash_user(tenant, call.user) if call.user else ""
+        return proceed(call)

@@ -1,0 +1,72 @@
+"""Tenants' money around one call: warned of, held, written down, settled. All amounts are integer nano-USD."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from penstock.core.call import Call
+from penstock.core.ports import Budgets, Clock, Log
+
+_DAY_S = 86_400
+
+
+class Ledger:
+    """Budgets and log as one; ``strict`` waits until an intent is on the disk.
+
+    ``on_alert(tenant, spent, limit)`` is called once a UTC day for a tenant whose next call would take it past 80 %.
+    """
+
+    def __init__(
+        self,
+        budgets: Budgets,
+        log: Log,
+        *,
+        wall_clock: Clock,
+        on_alert: Callable[[str, int, int], None],
+        strict: bool = False,
+    ) -> None:
+        self._budgets = budgets
+        self._log = log
+        self._wall_clock = wall_clock
+        self._on_alert = on_alert
+        self._strict = strict
+        self._alerted_on: dict[str, int] = {}
+
+    def hold(self, tenant: str, amount: int, limit: int) -> bool:
+        """Reserve ``amount`` of the day's ``limit``; false when it does not fit."""
+        spent = self._budgets.spent_nano_usd(tenant) + amount
+        if spent * 5 >= limit * 4:
+            self._alert(tenant, spent, limit)
+        return self._budgets.reserve(tenant, amount, limit)
+
+    async def intend(self, call: Call, held: int) -> None:
+        """Write down that a call is about to cost money. Raises ``StoreFailed``."""
+        sequence = self._log.append(
+            {
+                "event_type": "llm_intent",
+                "call_id": call.call_id,
+                "tenant_id": call.identity.tenant,
+                "reserved_nano_usd": held,
+                "time": self._wall_clock(),
+            }
+        )
+        if self._strict:
+            await self._log.flushed(sequence)
+
+    def settle(self, tenant: str, held: int, cost: int) -> None:
+        """Replace what was held, 0 for nothing, by the cost."""
+        self._budgets.settle(tenant, held, cost)
+
+    def left(self, tenant: str, limit: int) -> int:
+        """What the day's ``limit`` still has room for."""
+        return max(0, limit - self._budgets.spent_nano_usd(tenant))
+
+    def until_reset_s(self) -> float:
+        """Seconds to the next UTC midnight."""
+        return _DAY_S - self._wall_clock() % _DAY_S
+
+    def _alert(self, tenant: str, spent: int, limit: int) -> None:
+        day = int(self._wall_clock() // _DAY_S)
+        if self._alerted_on.get(tenant) != day:
+            self._alerted_on[tenant] = day
+            self._on_alert(tenant, spent, limit)

@@ -1,0 +1,95 @@
+"""The stage ``spend``: money is held before a call, its intent recorded, and its real cost settled however it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from msgspec.structs import replace
+
+from penstock.core.answer import Answer
+from penstock.core.call import Call
+from penstock.core.chain import Handler
+from penstock.core.errors import BudgetExceeded
+from penstock.core.plan import Decision, Degrade, Plan, Target, Use, plan_targets
+from penstock.core.policy import Tier
+from penstock.tenancy.bill import Bill
+from penstock.tenancy.fit import least
+from penstock.tenancy.ledger import Ledger
+
+# Held for an answer that nothing bounds; what it costs beyond that is settled all the same.
+DEFAULT_OUTPUT_TOKENS = 1024
+
+
+class Spend:
+    """Holds what the dearest target of the plan could cost; over budget refuses or degrades, as the tier says."""
+
+    name = "spend"
+
+    def __init__(self, tiers: Mapping[str, Tier], targets: Mapping[str, Target], ledger: Ledger) -> None:
+        self._tiers = tiers
+        self._targets = targets
+        self._ledger = ledger
+
+    async def __call__(self, call: Call, proceed: Handler) -> Answer:
+        """Go on with money held. Raises ``BudgetExceeded``, and ``StoreFailed`` before anything is dispatched."""
+        call, held = self._afford(call)
+        bill = Bill(call, held, self._targets, self._ledger)
+        try:
+            await self._ledger.intend(call, held)
+            answer = await proceed(call)
+        except BaseException as error:  # cancellation too
+            bill.unanswered(error)
+            raise
+        bill.attach(answer)
+        return answer
+
+    def _afford(self, call: Call) -> tuple[Call, int]:
+        """The call that the tenant can pay, and how much is held for it."""
+        tier, tenant = self._tiers[call.trail.tier], call.identity.tenant
+        limit = tier.daily_budget_nano_usd
+        if limit is None or call.plan is None:
+            return call, 0
+        estimate = self._estimate(call, plan_targets(call.plan))
+        if estimate == 0 or self._ledger.hold(tenant, estimate, limit):
+            return call, estimate
+        if tier.when_over_budget == "refuse":
+            call.trail.policy_decision = "deny:budget"
+            raise self._refusal(tenant, estimate, limit)
+        call.trail.policy_decision = "degrade:budget"
+        call.trail.degraded = True
+        if tier.degrade_to is not None:
+            estimate = self._estimate(call, (tier.degrade_to,))
+            if estimate == 0 or self._ledger.hold(tenant, estimate, limit):
+                return _degraded(call, Use(tier.degrade_to)), estimate
+        return _degraded(call, Degrade(tier.degrade_text)), 0
+
+    def _estimate(self, call: Call, aliases: Iterable[str]) -> int:
+        """The most that one of these targets could ask. Input is billed once, output for every choice."""
+        dearest = 0
+        for alias in aliases:
+            target = self._targets[alias]
+            most = least(call.max_output_tokens, target.max_output_tokens)
+            output_tokens = (DEFAULT_OUTPUT_TOKENS if most is None else most) * call.choices
+            dearest = max(dearest, target.cost_nano_usd(call.input_tokens, output_tokens))
+        return dearest
+
+    def _refusal(self, tenant: str, estimate: int, limit: int) -> BudgetExceeded:
+        left = self._ledger.left(tenant, limit)
+        return BudgetExceeded(
+            f"This call may cost {_usd(estimate)}, and tenant '{tenant}' has {_usd(left)} left of today's "
+            f"{_usd(limit)}: ask for fewer tokens or a cheaper model, wait for 00:00 UTC, or ask your operator.",
+            retry_after_s=self._ledger.until_reset_s(),
+        )
+
+
+def _degraded(call: Call, plan: Plan) -> Call:
+    """The call with another plan, and the decision saying so."""
+    decision = call.trail.decision
+    if decision is None:
+        decision = Decision(call.model or call.task, "budget", ())
+    call.trail.decision = replace(decision, rule="budget", targets=plan_targets(plan), degraded=True)
+    return replace(call, plan=plan)
+
+
+def _usd(nano_usd: int) -> str:
+    return f"{nano_usd / 1e9:.6f}".rstrip("0").rstrip(".") + " USD"

@@ -1,0 +1,68 @@
+"""Which addresses a name stands for, and which of them may be connected to."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import socket
+
+from penstock.core.errors import UpstreamUnavailable
+from penstock.core.ports import Origin
+
+# Azure's platform endpoint has a public address that is reachable from inside its machines only:
+# https://learn.microsoft.com/azure/virtual-network/what-is-ip-address-168-63-129-16 (2026-11-21)
+_PLATFORM = frozenset({ipaddress.IPv4Address("168.63.129.16")})
+_GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")  # RFC 4291: every IPv6 address of the open internet so far
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")  # RFC 6052: the last four bytes are an IPv4 address
+
+
+def is_public(address: str) -> bool:
+    """Whether an address is of the open internet: not private, loopback, link-local, metadata or unspecified.
+
+    An IPv4 address inside an IPv6 one (mapped, 6to4, Teredo, NAT64) counts as itself.
+    """
+    ip = ipaddress.ip_address(address)
+    if isinstance(ip, ipaddress.IPv6Address):
+        inner = _embedded(ip)
+        if inner is not None:
+            return is_public(str(inner))
+        return ip.is_global and ip in _GLOBAL_UNICAST
+    return ip.is_global and not ip.is_multicast and ip not in _PLATFORM
+
+
+async def permitted_addresses(origin: Origin, *, named: bool) -> list[str]:
+    """The addresses of an origin that may be connected to, in the resolver's order; all of them when it is ``named``.
+
+    Raises ``UpstreamUnavailable`` when the name is not found or none of its addresses is permitted.
+    """
+    addresses = await _resolve(origin)
+    permitted = addresses if named else [address for address in addresses if is_public(address)]
+    if not permitted:
+        msg = f"{origin.host} is a private or metadata address: only an origin named in the config may be one"
+        raise UpstreamUnavailable(msg)
+    return permitted
+
+
+async def _resolve(origin: Origin) -> list[str]:
+    try:
+        return [str(ipaddress.ip_address(origin.host))]
+    except ValueError:
+        pass
+    loop = asyncio.get_running_loop()
+    try:
+        found = await loop.getaddrinfo(origin.host, origin.port, type=socket.SOCK_STREAM)
+    except socket.gaierror as error:
+        missing = error.errno in (socket.EAI_NONAME, socket.EAI_NODATA)
+        reason = "name not found" if missing else "the name cannot be resolved now"
+        raise UpstreamUnavailable(f"{origin.host}: {reason}") from None
+    except UnicodeError:
+        raise UpstreamUnavailable(f"{origin.host}: not a host name") from None
+    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+
+def _embedded(ip: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
+    if ip in _NAT64:
+        return ipaddress.IPv4Address(ip.packed[-4:])
+    if ip.teredo is not None:
+        return ip.teredo[1]
+    return ip.ipv4_mapped or ip.sixtofour

@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import pytest
+
+from support.native_gateway import ADMIN, FREE, PRO, WRONG, Client, FakeGateway, make_app
+
+CHAT = {"tenant_id": "tenant_pro", "message": "Hello"}
+CALLERS = ("no key", "wrong key", "own key", "other tenant's key", "admin key")
+KEYS = {"no key": None, "wrong key": WRONG, "own key": PRO, "other tenant's key": FREE, "admin key": ADMIN}
+PATHS = {
+    # what tenant_pro's paths answer to each of CALLERS where no caller is trusted without a key
+    "POST /chat": (401, 401, 200, 403, 200),
+    "POST /llm/chat": (401, 401, 200, 403, 200),
+    "GET /health": (200, 200, 200, 200, 200),
+    "GET /health/liveness": (200, 200, 200, 200, 200),
+    "GET /health/readiness": (200, 200, 200, 200, 200),
+    "GET /metrics": (401, 401, 403, 403, 200),
+    "GET /audit?tenant_id=tenant_pro": (401, 401, 200, 403, 200),
+    "POST /debug/provider/mock-fast/fail": (401, 401, 403, 403, 200),
+    "GET /v1/models": (401, 401, 200, 200, 200),
+    "GET /v1/models/fast": (401, 401, 200, 200, 404),  # an admin key has no tenant, so it may call no model
+}
+KEYED = {"GET /v1/models", "GET /v1/models/fast"}
+
+
+async def status(client: Client, route: str, key: str | None, **headers: str) -> int:
+    method, _, path = route.partition(" ")
+    if method == "GET":
+        return (await client.get(path, key=key, **headers)).status
+    body = {"fail": True} if path.startswith("/debug") else CHAT
+    return (await client.post(path, body, key=key, **headers)).status
+
+
+@pytest.mark.parametrize("route", PATHS)
+@pytest.mark.parametrize("caller", CALLERS)
+async def test_every_path_answers_each_key_as_it_should(route: str, caller: str):
+    client = Client(make_app(FakeGateway()))
+    assert await status(client, route, KEYS[caller]) == PATHS[route][CALLERS.index(caller)]
+
+
+@pytest.mark.parametrize("route", PATHS)
+async def test_keyless_loopback_needs_no_key_except_on_the_openai_face(route: str):
+    client = Client(make_app(FakeGateway(keyless=True)))
+    assert await status(client, route, None) == (401 if route in KEYED else 200)
+
+
+@pytest.mark.parametrize("route", PATHS)
+@pytest.mark.parametrize("caller", CALLERS[1:])
+async def test_a_key_counts_for_what_it_is_even_where_none_is_needed(route: str, caller: str):
+    client = Client(make_app(FakeGateway(keyless=True)))
+    assert await status(client, route, KEYS[caller]) == PATHS[route][CALLERS.index(caller)]
+
+
+@pytest.mark.parametrize(
+    ("peer", "host", "headers"),
+    [
+        ("192.0.2.7", "127.0.0.1:8000", {}),
+        ("127.0.0.1", "evil.example", {}),
+        ("127.0.0.1", "evil.example:8000", {}),
+        ("127.0.0.1", "127.0.0.1.evil.example", {}),
+        ("127.0.0.1", "", {}),
+        ("127.0.0.1", "[::1", {"origin": "https://evil.example"}),
+        ("127.0.0.1", "127.0.0.1:8000", {"origin": "https://evil.example"}),
+        ("127.0.0.1", "127.0.0.1:8000", {"origin": "null"}),
+        ("127.0.0.1", "127.0.0.1:8000", {"x_forwarded_for": "192.0.2.7"}),
+        ("127.0.0.1", "127.0.0.1:8000", {"forwarded": "for=192.0.2.7"}),
+    ],
+)
+@pytest.mark.parametrize("route", PATHS)
+async def test_keyless_is_for_this_machine_alone(route: str, peer: str, host: str, headers: dict[str, str]):
+    client = Client(make_app(FakeGateway(keyless=True)), peer=peer, host=host)
+    assert await status(client, route, None, **headers) == PATHS[route][0]
+
+
+@pytest.mark.parametrize(
+    ("peer", "host", "headers"),
+    [
+        ("127.0.0.1", "localhost:8000", {}),
+        ("127.8.8.8", "127.0.0.1", {}),
+        ("::1", "[::1]:8000", {}),
+        ("::ffff:127.0.0.1", "LOCALHOST", {}),
+        ("127.0.0.1", "localhost:8000", {"origin": "http://localhost:3000"}),
+    ],
+)
+async def test_loopback_has_many_names(peer: str, host: str, headers: dict[str, str]):
+    client = Client(make_app(FakeGateway(keyless=True)), peer=peer, host=host)
+    assert await status(client, "GET /metrics", None, **headers) == 200
+
+
+@pytest.mark.parametrize("header", ["Basic c2s6", "Bearer", "Bearer ", "sk-pro"])
+async def test_another_scheme_than_bearer_is_a_wrong_key(header: str):
+    client = Client(make_app(FakeGateway(keyless=True)))
+    reply = await client.get("/metrics", authorization=header)
+    assert (reply.status, reply.code) == (401, "invalid_api_key")
+    assert "Bearer YOUR_KEY" in reply.json["error"]["message"]
+
+
+async def test_a_tenants_key_needs_no_tenant_id_and_may_not_name_another():
+    gateway = FakeGateway()
+    client = Client(make_app(gateway))
+    assert (await client.post("/chat", {"message": "Hello"}, key=PRO)).status == 200
+    assert gateway.calls[-1].identity.tenant == "tenant_pro"
+    reply = await client.post("/chat", CHAT, key=FREE)
+    assert (reply.status, reply.code, reply.json["error"]["param"]) == (403, "permission_denied", "tenant_id")
+
+
+async def test_an_admin_key_names_the_tenant_it_asks_for():
+    gateway = FakeGateway()
+    client = Client(make_app(gateway))
+    assert (await client.post("/chat", CHAT, key=ADMIN)).status == 200
+    identity = gateway.calls[-1].identity
+    assert (identity.tenant, identity.key_name, identity.admin) == ("tenant_pro", "admin", True)
+
+
+@pytest.mark.parametrize("key", [None, ADMIN])
+async def test_who_speaks_for_every_tenant_must_name_one(key: str | None):
+    client = Client(make_app(FakeGateway(keyless=True)))
+    reply = await client.post("/chat", {"message": "Hello"}, key=key)
+    assert (reply.status, reply.code, reply.json["error"]["param"]) == (400, "invalid_parameter", "tenant_id")
+
+
+async def test_a_keyless_caller_is_known_as_such():
+    gateway = FakeGateway(keyless=True)
+    await Client(make_app(gateway)).post("/chat", CHAT)
+    assert gateway.calls[0].identity.key_name == "keyless"
+    assert not gateway.calls[0].identity.admin

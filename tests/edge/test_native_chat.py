@@ -1,0 +1,230 @@
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+
+from penstock.core.answer import DISCONNECT, END
+from penstock.core.call import PromptRef
+from penstock.core.errors import RateLimited
+from support.native_gateway import PRO, Client, FakeGateway, failure, make_app
+
+LAB = {
+    "tenant_id": "tenant_pro",
+    "user_id": "user_123",
+    "task": "extract",
+    "message": "Khách bị tính phí hai lần sau khi nâng cấp gói.",
+    "prompt_id": "support_triage",
+    "prompt_version": "v1",
+    "max_output_tokens": 256,
+}
+LAB_FIELDS = {
+    "trace_id",
+    "answer",
+    "provider",
+    "model",
+    "cache_hit",
+    "fallback_used",
+    "retry_count",
+    "latency_ms",
+    "estimated_cost_usd",
+    "prompt_id",
+    "prompt_version",
+}
+
+
+@pytest.fixture
+def gateway() -> FakeGateway:
+    return FakeGateway(keyless=True)
+
+
+@pytest.fixture
+def client(gateway: FakeGateway) -> Client:
+    return Client(make_app(gateway))
+
+
+def hello(**more: Any) -> dict[str, Any]:
+    return {"tenant_id": "tenant_pro", "message": "Hello"} | more
+
+
+@pytest.mark.parametrize("path", ["/chat", "/llm/chat"])
+async def test_the_labs_request_gets_the_labs_answer(client: Client, path: str):
+    reply = await client.post(path, LAB)
+    assert reply.status == 200
+    assert reply.json.keys() >= LAB_FIELDS
+    assert reply.json["answer"] == "It is a refund case."
+    assert reply.json["provider"] == "mock-strong"
+    assert reply.json["model"] == "strong-v1"
+    assert reply.json["cache_hit"] is False
+    assert reply.json["fallback_used"] is True
+    assert reply.json["retry_count"] == 1
+    assert reply.json["latency_ms"] == 1.0
+    assert reply.json["estimated_cost_usd"] == 0.000008
+    assert (reply.json["prompt_id"], reply.json["prompt_version"]) == ("support_triage", "v1")
+    assert reply.json["usage"] == {"input_tokens": 12, "output_tokens": 7, "estimated": False}
+    assert (reply.json["finish_reason"], reply.json["degraded"]) == ("stop", False)
+
+
+async def test_the_labs_request_becomes_this_call(client: Client, gateway: FakeGateway):
+    reply = await client.post("/llm/chat", LAB)
+    call = gateway.calls[0]
+    assert (call.endpoint, call.task, call.model, call.user, call.stream) == ("/chat", "extract", "", "user_123", False)
+    assert call.prompt == PromptRef("support_triage", "v1", {"message": LAB["message"]})
+    assert json.loads(bytes(call.fields["messages"])) == []
+    assert call.max_output_tokens == 256
+    assert (call.limits.total_s, call.limits.attempt_s) == (10.0, 4.0)
+    assert reply.json["trace_id"] == call.trace_id
+    assert gateway.outcomes == [END]
+
+
+async def test_a_message_without_a_prompt_is_one_user_message(client: Client, gateway: FakeGateway):
+    await client.post("/chat", hello(model="strong", temperature=1, cache="off"))
+    call = gateway.calls[0]
+    assert json.loads(bytes(call.fields["messages"])) == [{"role": "user", "content": "Hello"}]
+    assert (call.task, call.model, call.temperature, call.cache) == ("chat", "strong", 1, "off")
+    assert call.input_tokens > 0
+    assert call.prompt is None
+
+
+async def test_a_call_without_temperature_is_deterministic(client: Client, gateway: FakeGateway):
+    await client.post("/chat", hello())
+    assert gateway.calls[0].temperature == 0.0
+    assert json.loads(bytes(gateway.calls[0].fields["temperature"])) == 0
+
+
+async def test_a_prompt_takes_further_variables(client: Client, gateway: FakeGateway):
+    await client.post("/chat", hello(prompt_id="assistant", prompt_version="v1", variables={"tone": "kind"}))
+    assert gateway.calls[0].prompt == PromptRef("assistant", "v1", {"tone": "kind", "message": "Hello"})
+
+
+@pytest.mark.parametrize(("body", "headers"), [({"explain": True}, {}), ({}, {"x_penstock_explain": "1"})])
+async def test_an_answer_explains_itself_when_asked(client: Client, body: dict[str, Any], headers: dict[str, str]):
+    reply = await client.post("/chat", hello(**body), **headers)
+    assert reply.json["decision"]["targets"] == ["strong"]
+    assert reply.json["decision"]["excluded"][0]["reason"] == "not allowed"
+    assert "decision" not in (await client.post("/chat", hello())).json
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (b"", "invalid_json"),
+        (b"{", "invalid_json"),
+        (b"[]", "invalid_json"),
+        (b'"text"', "invalid_json"),
+        (b'{"message": "\xff"}', "invalid_json"),
+        (b'{"message": "\\ud800"}', "invalid_json"),
+        (b'{"message": ' + b"[" * 100_000, "json_too_deep"),
+        (b'{"variables": ' + b'{"a":' * 1000 + b"1" + b"}" * 1001, "json_too_deep"),
+        (b'{"message": "hi", "max_output_tokens": ' + b"9" * 5000 + b"}", "invalid_json"),
+    ],
+)
+async def test_bytes_that_are_no_request_are_the_callers_mistake(client: Client, body: bytes, code: str):
+    reply = await client.post("/chat", body)
+    assert (reply.status, reply.code) == (400, code)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "param"),
+    [
+        ({"message": 7}, "message"),
+        ({"temperature": 2.5}, "temperature"),
+        ({"temperature": float("nan")}, "temperature"),
+        ({"max_output_tokens": 0}, "max_output_tokens"),
+        ({"max_output_tokens": "256"}, "max_output_tokens"),
+        ({"max_output_tokens": 10**30}, "max_output_tokens"),
+        ({"cache": "maybe"}, "cache"),
+        ({"task": ""}, "task"),
+        ({"user_id": "u" * 257}, "user_id"),
+        ({"prompt_id": "p", "variables": {"a": 1}}, "variables.a"),
+        ({"max_output_token": 5}, "max_output_token"),
+        ({"message": None}, None),
+        ({"prompt_version": "v1"}, None),
+        ({"prompt_id": "p", "variables": {"message": "again"}}, None),
+    ],
+)
+async def test_a_wrong_field_is_named_in_plain_words(client: Client, wrong: dict[str, Any], param: str | None):
+    reply = await client.post("/chat", hello(**wrong))
+    assert (reply.status, reply.code, reply.json["error"]["param"]) == (400, "invalid_parameter", param)
+    assert "pydantic" not in reply.json["error"]["message"]
+
+
+async def test_only_plain_json_of_bounded_size_is_read(client: Client, gateway: FakeGateway):
+    assert (await client.post("/chat", hello(), content_type="text/plain")).code == "unsupported_media_type"
+    assert (await client.post("/chat", hello(), content_encoding="gzip")).code == "unsupported_media_type"
+    assert (await client.post("/chat", hello(message="m" * 5_000_000))).code == "body_too_large"
+    assert (await client.post("/chat", hello(), content_type="application/json; charset=utf-8")).status == 200
+    assert len(gateway.calls) == 1
+
+
+@pytest.mark.parametrize(
+    "code", ["model_not_found", "model_not_allowed", "insufficient_quota", "upstream_timeout", "ledger_unavailable"]
+)
+async def test_what_the_pipeline_raises_reaches_the_caller(client: Client, gateway: FakeGateway, code: str):
+    gateway.trouble = error = failure(code)
+    reply = await client.post("/chat", hello())
+    assert (reply.status, reply.code, reply.json["error"]["message"]) == (error.status, code, error.message)
+    assert reply.headers["x-request-id"] == gateway.calls[0].call_id
+
+
+async def test_a_refusal_says_when_to_come_back(client: Client, gateway: FakeGateway):
+    gateway.trouble = RateLimited("Slow down.", retry_after_s=7)
+    assert (await client.post("/chat", hello())).headers["retry-after"] == "7"
+
+
+async def test_an_unexpected_fault_is_a_fixed_text_and_a_log_line(
+    client: Client, gateway: FakeGateway, caplog: pytest.LogCaptureFixture
+):
+    gateway.trouble = ValueError("secret prompt text")
+    reply = await client.post("/chat", hello())
+    assert (reply.status, reply.code) == (500, "internal_error")
+    assert b"secret" not in reply.body
+    assert "secret" not in caplog.text
+    assert "unexpected ValueError" in caplog.text
+    assert reply.headers["x-request-id"] in caplog.text
+
+
+async def test_an_answer_that_cannot_be_read_is_closed_all_the_same(gateway: FakeGateway, client: Client):
+    gateway.text = None  # type: ignore[assignment]
+    assert (await client.post("/chat", hello())).json["answer"] == ""
+    assert gateway.outcomes == [END]
+
+
+async def test_a_client_that_hangs_up_cancels_its_call(client: Client, gateway: FakeGateway):
+    gateway.hold = asyncio.Event()
+    waiting = asyncio.ensure_future(client.post("/chat", hello()))
+    await gateway.asked.wait()
+    client.gone.set()
+    with pytest.raises(ConnectionError):
+        await waiting
+    assert gateway.outcomes == [None]
+
+
+async def test_a_server_that_gives_up_cancels_the_call(client: Client, gateway: FakeGateway):
+    gateway.hold = asyncio.Event()
+    waiting = asyncio.ensure_future(client.post("/chat", hello()))
+    await gateway.asked.wait()
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    await asyncio.sleep(0)
+    assert gateway.outcomes == [None]
+
+
+async def test_an_answer_that_comes_as_the_client_goes_is_closed(client: Client, gateway: FakeGateway):
+    gateway.hold = asyncio.Event()
+    gateway.stubborn = True
+    waiting = asyncio.ensure_future(client.post("/chat", hello()))
+    await gateway.asked.wait()
+    client.gone.set()
+    with pytest.raises(ConnectionError):
+        await waiting
+    await asyncio.sleep(0)
+    assert gateway.outcomes == [DISCONNECT]
+
+
+async def test_a_key_of_the_tenant_is_all_that_is_needed_elsewhere(gateway: FakeGateway):
+    client = Client(make_app(gateway), peer="192.0.2.7", host="gateway.example")
+    assert (await client.post("/chat", {"message": "Hello"}, key=PRO)).status == 200

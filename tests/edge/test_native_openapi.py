@@ -1,0 +1,84 @@
+"""The OpenAPI page and the application say the same thing: Schemathesis asks, within bounds and always alike."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, settings
+from schemathesis.config import GenerationConfig, ProjectConfig, ProjectsConfig
+from support.native_gateway import ADMIN, PRO, Client, FakeGateway, make_app
+
+DATA_PLANE = "/v1/chat/completions"
+CONFIG = schemathesis.Config(
+    projects=ProjectsConfig(
+        default=ProjectConfig(generation=GenerationConfig(deterministic=True, database="none", max_examples=20))
+    )
+)
+schema = schemathesis.openapi.from_asgi("/openapi.json", make_app(FakeGateway()), config=CONFIG)
+
+
+@schema.exclude(path=DATA_PLANE).parametrize()
+@settings(max_examples=20, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+def test_the_document_and_the_application_agree(case: schemathesis.Case):
+    operates = case.path.startswith(("/audit", "/debug", "/metrics", "/health"))
+    if isinstance(case.body, dict) and isinstance(case.body.get("tenant_id"), str):
+        case.body["tenant_id"] = "tenant_pro"  # or every call would end at the key's tenant
+    case.call_and_validate(headers={"Authorization": f"Bearer {ADMIN if operates else PRO}"})
+
+
+async def document(gateway: FakeGateway) -> dict[str, Any]:
+    found: dict[str, Any] = (await Client(make_app(gateway)).get("/openapi.json")).json
+    return found
+
+
+async def test_every_path_is_documented():
+    paths = (await document(FakeGateway()))["paths"]
+    assert {f"{method.upper()} {path}" for path, operations in paths.items() for method in operations} == {
+        "POST /chat",
+        "POST /llm/chat",
+        "POST /v1/chat/completions",
+        "GET /v1/models",
+        "GET /v1/models/{model_id}",
+        "GET /health",
+        "GET /health/liveness",
+        "GET /health/readiness",
+        "GET /metrics",
+        "GET /audit",
+        "POST /debug/provider/{name}/fail",
+    }
+
+
+async def test_the_document_says_where_a_key_is_needed():
+    strict, demo = await document(FakeGateway()), await document(FakeGateway(keyless=True))
+    security = "security"
+    assert strict["paths"]["/chat"]["post"][security] == [{"key": []}]
+    assert demo["paths"]["/chat"]["post"][security] == [{"key": []}, {}]
+    assert demo["paths"][DATA_PLANE]["post"][security] == [{"key": []}]
+    assert strict["paths"]["/health/liveness"]["get"][security] == []
+
+
+async def test_every_reference_leads_somewhere():
+    found = await document(FakeGateway())
+    names = {part.partition('"')[0] for part in json.dumps(found).split("#/components/schemas/")[1:]}
+    assert names <= found["components"]["schemas"].keys()
+
+
+@pytest.mark.parametrize("path", ["/chat", "/llm/chat", "/debug/provider/{name}/fail"])
+async def test_the_documents_examples_work(path: str):
+    gateway = FakeGateway(keyless=True)
+    content = (await document(gateway))["paths"][path]["post"]["requestBody"]["content"]["application/json"]
+    client = Client(make_app(gateway))
+    assert (await client.post(path.replace("{name}", "mock-fast"), content["example"])).status == 200
+
+
+async def test_the_reference_page_names_every_path_and_field():
+    gateway = FakeGateway()
+    page = (await Client(make_app(gateway)).get("/docs")).body.decode()
+    found = await document(gateway)
+    for path in found["paths"]:
+        assert path in page
+    for field in found["components"]["schemas"]["ChatRequest"]["properties"]:
+        assert f"<code>{field}</code>" in page

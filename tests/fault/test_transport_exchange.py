@@ -1,0 +1,257 @@
+"""One request and its answer, over real sockets, on both event loops."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from penstock.core.errors import UpstreamCut, UpstreamMalformed, UpstreamUnavailable
+from penstock.core.ports import HttpRequest, Origin
+from penstock.transport import HttpTransport, TransportLimits
+from penstock.transport.connection import Connection
+from support.wire import Body, Script, answering, peer_closed, read_request, scripted_server
+
+OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
+CHUNKED_HEAD = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
+CHUNKED = CHUNKED_HEAD + b"9\r\ndata: \xc3\xa9\n\r\n1\r\n\n\r\nC\r\ndata: [DONE]\r\n0\r\n\r\n"
+CHUNKED_BODY = b"data: \xc3\xa9\n\ndata: [DONE]"
+
+
+def post(origin: Origin, body: bytes = b"{}") -> HttpRequest:
+    return HttpRequest(origin, b"POST", b"/v1", ((b"content-type", b"application/json"),), body)
+
+
+@asynccontextmanager
+async def upstream(
+    script: Script, limits: TransportLimits | None = None
+) -> AsyncIterator[tuple[HttpTransport, Origin]]:
+    async with scripted_server(script) as (host, port):
+        origin = Origin("http", host, port)
+        transport = HttpTransport(limits or TransportLimits(), named_origins=frozenset({origin}))
+        try:
+            yield transport, origin
+        finally:
+            await transport.aclose()
+
+
+async def test_the_server_sees_one_request_with_its_framing() -> None:
+    seen: list[tuple[bytes, bytes]] = []
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        seen.append(await read_request(reader))
+        writer.write(OK)
+        await peer_closed(reader)
+
+    async with upstream(script) as (transport, origin):
+        response = await transport.send(post(origin, b'{"a":1}'))
+        assert (response.status, await response.read(10)) == (200, b"ok")
+    head, body = seen[0]
+    assert head.startswith(b"POST /v1 HTTP/1.1\r\nhost: 127.0.0.1:%d\r\n" % origin.port)
+    assert body == b'{"a":1}'
+
+
+async def test_a_chunked_answer_split_at_every_byte() -> None:
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for cut in range(1, len(CHUNKED)):
+            await read_request(reader)
+            writer.write(CHUNKED[:cut])
+            await asyncio.sleep(0)
+            writer.write(CHUNKED[cut:])
+
+    async with upstream(script) as (transport, origin):
+        for _ in range(1, len(CHUNKED)):
+            response = await transport.send(post(origin))
+            assert await response.read(100) == CHUNKED_BODY
+
+
+async def test_a_chunked_answer_byte_by_byte_is_pushed_whole_to_a_receiver() -> None:
+    async with upstream(answering(*(CHUNKED[i : i + 1] for i in range(len(CHUNKED))))) as (transport, origin):
+        body = Body()
+        (await transport.send(post(origin))).attach(body)
+        await body.over.wait()
+        assert (body.data, body.error) == (CHUNKED_BODY, None)
+
+
+async def test_a_body_without_a_length_ends_with_the_connection() -> None:
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\nhello")
+
+    async with upstream(script) as (transport, origin):
+        assert await (await transport.send(post(origin))).read(100) == b"hello"
+
+
+@pytest.mark.parametrize("start", [b"", b"HTTP/1.1 200 OK\r\ncontent-"])
+async def test_closing_before_the_head_is_unavailable_and_not_asked_again(start: bytes) -> None:
+    requests = 0
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal requests
+        await read_request(reader)
+        requests += 1
+        writer.write(start)
+
+    async with upstream(script) as (transport, origin):
+        with pytest.raises(UpstreamUnavailable, match=r"127\.0\.0\.1 closed the connection before it answered"):
+            await transport.send(post(origin))
+    assert requests == 1
+
+
+@pytest.mark.parametrize(
+    "start", [CHUNKED_HEAD + b"5\r\nhello\r\n", b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhello"]
+)
+async def test_closing_inside_the_body_is_a_cut(start: bytes) -> None:
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        writer.write(start)
+
+    async with upstream(script) as (transport, origin):
+        with pytest.raises(UpstreamCut):
+            await (await transport.send(post(origin))).read(100)
+        body = Body()
+        (await transport.send(post(origin))).attach(body)
+        await body.over.wait()
+        assert body.data == b"hello"
+        assert isinstance(body.error, UpstreamCut)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"HTTP/1.1 200 OK\r\nx: " + b"y" * 70_000 + b"\r\ncontent-length: 2\r\n\r\nok",
+        b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\ncontent-length: 3\r\n\r\nok",
+        b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 2\r\n\r\nok",
+        b"<html>",
+    ],
+    ids=["oversized", "two lengths", "length and chunked", "gzip", "not http"],
+)
+async def test_a_malformed_head_closes_the_connection(head: bytes) -> None:
+    closed = asyncio.Event()
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        writer.write(head)
+        await peer_closed(reader)
+        closed.set()
+
+    async with upstream(script) as (transport, origin):
+        with pytest.raises(UpstreamMalformed):
+            await transport.send(post(origin))
+        await asyncio.wait_for(closed.wait(), 1)
+
+
+async def test_a_bad_chunk_inside_a_stream_fails_it_and_closes() -> None:
+    closed, sent = asyncio.Event(), asyncio.Event()
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        writer.write(CHUNKED_HEAD + b"5\r\nhello\r\n")
+        await sent.wait()
+        writer.write(b"zz\r\n")
+        await peer_closed(reader)
+        closed.set()
+
+    async with upstream(script) as (transport, origin):
+        body = Body()
+        (await transport.send(post(origin))).attach(body)
+        sent.set()
+        await body.over.wait()
+        assert isinstance(body.error, UpstreamMalformed)
+        await asyncio.wait_for(closed.wait(), 1)
+
+
+@pytest.mark.parametrize("pieces", [[b"x" * 200], [b"x" * 100, b"x" * 100]])
+async def test_a_body_over_the_callers_limit_is_refused_and_the_connection_closed(pieces: list[bytes]) -> None:
+    async with upstream(answering(b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n", *pieces)) as (transport, origin):
+        with pytest.raises(UpstreamMalformed, match="150 bytes"):
+            await (await transport.send(post(origin))).read(150)
+
+
+async def test_a_body_exactly_at_the_limit_is_read() -> None:
+    async with upstream(answering(OK)) as (transport, origin):
+        assert await (await transport.send(post(origin))).read(2) == b"ok"
+        with pytest.raises(UpstreamMalformed):
+            await (await transport.send(post(origin))).read(1)
+
+
+async def test_redirects_are_answers_like_any_other() -> None:
+    moved = b"HTTP/1.1 302 Found\r\nLocation: http://169.254.169.254/\r\ncontent-length: 0\r\n\r\n"
+    async with upstream(answering(moved)) as (transport, origin):
+        response = await transport.send(post(origin))
+        assert (response.status, await response.read(0)) == (302, b"")
+        assert (b"location", b"http://169.254.169.254/") in response.headers
+
+
+async def test_an_answer_that_comes_before_the_request_is_read_is_still_the_answer() -> None:
+    connections = 0
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 413 Too Large\r\ncontent-length: 0\r\n\r\n")
+        await asyncio.Event().wait()
+
+    async with upstream(script) as (transport, origin):
+        for _ in range(2):
+            assert (await transport.send(post(origin, b"x" * 8_000_000))).status == 413
+    assert connections == 2, "a connection in the middle of a request is not reused"
+
+
+async def test_small_writes_are_not_held_back_by_the_kernel() -> None:
+    async with scripted_server(answering(OK)) as address:
+        connection = Connection("h", 1024, lambda _connection, _reusable: None)
+        opened, _ = await asyncio.get_running_loop().create_connection(lambda: connection, *address)
+        assert opened.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        connection.abort()
+
+
+async def test_a_refused_connection_is_named() -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        origin = Origin("http", "127.0.0.1", closed.getsockname()[1])
+    transport = HttpTransport(named_origins=frozenset({origin}))
+    with pytest.raises(UpstreamUnavailable, match=r"127\.0\.0\.1: connection refused"):
+        await transport.send(post(origin))
+
+
+async def test_an_unnamed_private_origin_is_never_connected_to() -> None:
+    connected = asyncio.Event()
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        del reader, writer
+        connected.set()
+
+    async with scripted_server(script) as (_, port):
+        for host in ("127.0.0.1", "localhost"):
+            with pytest.raises(UpstreamUnavailable, match="named in the config"):
+                await HttpTransport().send(post(Origin("http", host, port)))
+    assert not connected.is_set()
+
+
+async def test_after_aclose_everything_is_refused_and_every_socket_closed() -> None:
+    closed = asyncio.Event()
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        writer.write(CHUNKED_HEAD)
+        await peer_closed(reader)
+        closed.set()
+
+    async with upstream(script, TransportLimits(max_connections_per_origin=1)) as (transport, origin):
+        body = Body()
+        (await transport.send(post(origin))).attach(body)
+        waiting = asyncio.create_task(transport.send(post(origin)))
+        await asyncio.sleep(0)
+        await transport.aclose()
+        await asyncio.wait_for(closed.wait(), 1)
+        await body.over.wait()
+        assert isinstance(body.error, UpstreamCut)
+        for late in (waiting, transport.send(post(origin)), transport.send(post(Origin("http", "other", 80)))):
+            with pytest.raises(UpstreamUnavailable, match="shutting down"):
+                await late

@@ -1,0 +1,26 @@
+"""What ``estimate_tokens`` promises."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from penstock.core.tokens import estimate_tokens
+
+
+@given(st.text(min_size=1))
+def test_any_text_is_at_least_one_token_and_at_most_two_per_character(text: str):
+    assert 1 <= estimate_tokens(text) <= 2 * len(text)
+
+
+def test_no_text_is_no_token():
+    assert estimate_tokens("") == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "tokens"),
+    [("Hello", 2), ("a" * 400, 100), ("Привет, мир", 7), ("こんにちは世界", 7), ("😀😀", 3), ("\ud800", 1)],
+)
+def test_denser_scripts_count_more(text: str, tokens: int):
+    assert estimate_tokens(text) == tokens

@@ -1,0 +1,83 @@
+"""``write_chat``: what changes on the way to a provider, and what never does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from penstock.dialects.openai import compose_fields, read_chat, write_chat
+from support.calls import make_call
+
+BASE = {"model": "fast", "messages": [{"role": "user", "content": "Hello"}]}
+
+
+def written(body: dict[str, Any], *, cap: int | None = None, field: str = "max_tokens", ask: bool = True, **call: Any) -> Any:
+    raw = write_chat(
+        make_call(body, **call), model_id="m-1", max_output_tokens=cap, max_tokens_field=field, ask_usage=ask
+    )
+    return msgspec.json.decode(raw)
+
+
+@given(st.dictionaries(st.text(max_size=10), st.integers() | st.text() | st.lists(st.booleans()), max_size=6))
+def test_unknown_fields_survive(extra: dict[str, Any]):
+    extra = {key: value for key, value in extra.items() if key not in {"model", "max_tokens", "max_completion_tokens"}}
+    out = written(BASE | extra)
+    assert out == BASE | extra | {"model": "m-1"}
+
+
+def test_values_are_forwarded_byte_for_byte():
+    body = b'{"model":"fast","messages":[{"role":"user","content":"\\u00e9 \xc3\xa9"}],"x": {"a" : 1.0e2}}'
+    call = make_call(fields=read_chat(body).fields)
+    out = write_chat(call, model_id="m-1", max_output_tokens=None, max_tokens_field="max_tokens", ask_usage=True)
+    assert out == body.replace(b'"fast"', b'"m-1"').replace(b'"x": ', b'"x":')
+
+
+@pytest.mark.parametrize("field", ["max_tokens", "max_completion_tokens"])
+def test_the_cap_stands_under_one_spelling(field: str):
+    out = written(BASE | {"max_tokens": 900, "max_completion_tokens": 800}, cap=256, field=field)
+    assert {key: value for key, value in out.items() if key.startswith("max")} == {field: 256}
+
+
+@pytest.mark.parametrize(
+    ("options", "sent"),
+    [
+        (None, {"include_usage": True}),
+        ({"include_usage": False}, {"include_usage": True}),
+        ({"include_obfuscation": False}, {"include_obfuscation": False, "include_usage": True}),
+    ],
+)
+def test_a_stream_asks_for_usage(options: Any, sent: Any):
+    out = written(BASE | {"stream": True, "stream_options": options}, stream=True)
+    assert out["stream_options"] == sent
+
+
+def test_a_provider_without_stream_options_gets_none():
+    out = written(BASE | {"stream": True, "stream_options": {"include_usage": True}}, stream=True, ask=False)
+    assert "stream_options" not in out
+    assert out["stream"] is True
+
+
+def test_a_whole_answer_asks_for_nothing_more():
+    assert written(BASE) == BASE | {"model": "m-1"}
+
+
+def test_composed_fields_make_a_request():
+    fields = compose_fields([{"role": "user", "content": "Hi"}], temperature=0.0, max_output_tokens=64)
+    out = write_chat(
+        make_call(fields=fields, stream=True),
+        model_id="m-1",
+        max_output_tokens=64,
+        max_tokens_field="max_tokens",
+        ask_usage=False,
+    )
+    assert msgspec.json.decode(out) == {
+        "messages": [{"role": "user", "content": "Hi"}],
+        "temperature": 0.0,
+        "model": "m-1",
+        "max_tokens": 64,
+        "stream": True,
+    }

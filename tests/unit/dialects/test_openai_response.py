@@ -1,0 +1,163 @@
+"""What is read of completions and chunks, and how they are made the caller's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from penstock.core.call import Usage
+from penstock.core.errors import InvalidParameter, RateLimited, UpstreamMalformed
+from penstock.dialects.openai import (
+    Chunk,
+    Completion,
+    error_body,
+    error_event,
+    read_chunk,
+    read_completion,
+    rename_model,
+)
+from penstock.dialects.openai.response import ChunkRewriter
+
+
+def encoded(**fields: Any) -> bytes:
+    return msgspec.json.encode(fields)
+
+
+def completion(message: dict[str, Any], **fields: Any) -> bytes:
+    return encoded(model="m-1", choices=[{"index": 0, "message": message, "finish_reason": "stop"}], **fields)
+
+
+def chunk(*deltas: dict[str, Any], finish_reason: str | None = None, **fields: Any) -> bytes:
+    choices = [{"index": i, "delta": delta, "finish_reason": finish_reason} for i, delta in enumerate(deltas)]
+    return encoded(id="c", model="m-1", choices=choices, **fields)
+
+
+def test_the_facts_of_a_completion():
+    body = completion({"role": "assistant", "content": "Hi"}, usage={"prompt_tokens": 3, "completion_tokens": 1})
+    assert read_completion(body) == Completion("Hi", "stop", Usage(3, 1), ())
+
+
+def test_tool_calls_parts_refusals_and_missing_usage_are_read():
+    calls = [{"id": "1", "type": "function", "function": {"name": "look_up", "arguments": "{}"}}]
+    assert read_completion(completion({"content": None, "tool_calls": calls})).tool_names == ("look_up",)
+    assert read_completion(completion({"content": [{"type": "text", "text": "a"}, {"type": "thinking"}]})).text == "a"
+    assert read_completion(completion({"content": None, "refusal": "No."})).text == "No."
+    assert read_completion(completion({"content": "Hi"}, usage=None)).usage is None
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"<!doctype html><h1>502</h1>",
+        b"",
+        b"[]",
+        b'{"choices":[',
+        b'{"choices":[]}',
+        b'{"object":"list"}',
+        b'{"error":{"message":"overloaded"}}',
+        b'{"error":"overloaded","choices":[{"message":{"content":"x"}}]}',
+        b'{"choices":"none"}',
+        b"\xff",
+    ],
+)
+def test_anything_else_in_a_200_is_malformed(body: bytes):
+    with pytest.raises(UpstreamMalformed):
+        read_completion(body)
+
+
+def test_the_alias_replaces_the_model_alone():
+    body = b'{"id":"1","model":"m-1","choices":[{"x": 1.0}],"new":"\\u00e9"}'
+    assert rename_model(body, 'my "alias"') == body.replace(b'"m-1"', b'"my \\"alias\\""')
+    assert msgspec.json.decode(rename_model(b"{}", "fast")) == {"model": "fast"}
+
+
+@pytest.mark.parametrize(
+    ("delta", "content"),
+    [
+        ({"role": "assistant", "content": ""}, False),
+        ({"tool_calls": []}, False),
+        ({"tool_calls": None, "content": None}, False),
+        ({}, False),
+        ({"content": "a"}, True),
+        ({"refusal": "no"}, True),
+        ({"reasoning_content": "hm"}, True),
+        ({"reasoning": "hm"}, True),
+        ({"tool_calls": [{"index": 0}]}, True),
+        ({"function_call": {"name": "f"}}, True),
+    ],
+)
+def test_content_is_what_a_client_sees(delta: dict[str, Any], content: bool):  # noqa: FBT001 - a column of the table
+    assert read_chunk(chunk(delta)).has_content is content
+
+
+def test_the_facts_of_a_chunk():
+    last = read_chunk(chunk({}, finish_reason="length", usage={"prompt_tokens": 3, "completion_tokens": 2}))
+    assert (last.model, last.finish_reason, last.usage, last.has_content) == ("m-1", "length", Usage(3, 2), True)
+    usage_only = read_chunk(chunk(usage={"prompt_tokens": 3, "completion_tokens": 2}))
+    assert (usage_only.choices, usage_only.has_content) == ([], False)
+    assert read_chunk(b"{}").usage is None
+
+
+@pytest.mark.parametrize("payload", [b"", b"nonsense", b'{"id":"x', b'"x"', b'{"error":{"message":"x"}}', b'{"choices":5}'])
+def test_what_is_no_chunk_is_malformed(payload: bytes):
+    with pytest.raises(UpstreamMalformed):
+        read_chunk(payload)
+
+
+def rewritten(payload: bytes, *, keep_usage: bool = False) -> bytes:
+    return ChunkRewriter("fast", keep_usage=keep_usage).rewrite(payload, read_chunk(payload))
+
+
+def test_a_chunk_is_rewritten_in_place():
+    payload = b'{"id":"c","model":"m-1","choices":[{"delta":{"content":"a  b"}, "x":1.0}],"usage":null}'
+    assert rewritten(payload, keep_usage=True) == payload.replace(b"m-1", b"fast")
+    assert rewritten(payload) == payload.replace(b"m-1", b"fast").replace(b',"usage":null', b"")
+    assert rewritten(payload.replace(b'"model":', b'"model": ')).startswith(b'{"id":"c","model": "fast"')
+
+
+def test_a_key_of_the_same_name_within_is_left_alone():
+    payload = b'{"choices":[{"delta":{"content":"x"},"model":"m-1"}],"model" : "m-1"}'
+    assert msgspec.json.decode(rewritten(payload)) == {
+        "choices": [{"delta": {"content": "x"}, "model": "m-1"}],
+        "model": "fast",
+    }
+
+
+@given(st.text(max_size=30), st.text(max_size=30))
+def test_rewriting_changes_the_model_and_nothing_else(content: str, model: str):
+    fields = {"note": content, "model": model, "choices": [{"index": 0, "delta": {"content": content + '"model":"x"'}}]}
+    payload = msgspec.json.encode(fields)
+    rewriter = ChunkRewriter("fast", keep_usage=True)
+    for _ in range(2):
+        assert msgspec.json.decode(rewriter.rewrite(payload, read_chunk(payload))) == fields | {"model": "fast"}
+
+
+def test_usage_is_cut_out_for_a_client_that_did_not_ask():
+    payload = chunk({"content": "a"}, usage={"prompt_tokens": 1, "completion_tokens": 1})
+    assert "usage" not in msgspec.json.decode(rewritten(payload))
+    assert "usage" in msgspec.json.decode(rewritten(payload, keep_usage=True))
+
+
+def test_a_model_that_changes_midway_is_still_hidden():
+    rewriter = ChunkRewriter("fast", keep_usage=True)
+    for model in ("m-1", "m-2", None):
+        payload = encoded(model=model, choices=[])
+        assert msgspec.json.decode(rewriter.rewrite(payload, Chunk(model=model)))["model"] == "fast"
+
+
+def test_errors_have_openais_shape():
+    error = InvalidParameter("`n` must be an integer from 1 to 128.", param="n")
+    assert msgspec.json.decode(error_body(error)) == {
+        "error": {
+            "message": "`n` must be an integer from 1 to 128.",
+            "type": "invalid_request_error",
+            "param": "n",
+            "code": "invalid_parameter",
+        }
+    }
+    event = error_event(RateLimited("Wait a minute."))
+    assert event == b"data: " + error_body(RateLimited("Wait a minute.")) + b"\n\n"

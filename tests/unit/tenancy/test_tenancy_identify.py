@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+import pytest
+
+from penstock.core.answer import Answer
+from penstock.core.call import Call
+from penstock.core.errors import UnknownTenant
+from penstock.tenancy import Identify, hash_user
+from support.calls import complete_answer, make_call
+
+PEPPER = b"p" * 32
+
+
+async def proceed(_call: Call) -> Answer:
+    return complete_answer()
+
+
+async def test_tier_and_user_hash_come_onto_the_trail() -> None:
+    call = make_call(tenant="acme", user="ada")
+    await Identify({"acme": "gold"}, PEPPER)(call, proceed)
+    assert call.trail.tier == "gold"
+    assert call.trail.user_hash == hash_user(PEPPER, "acme", "ada")
+
+
+async def test_an_unknown_tenant_is_told_so() -> None:
+    call = make_call(tenant="nobody")
+    with pytest.raises(UnknownTenant, match="nobody"):
+        await Identify({"acme": "gold"}, PEPPER)(call, proceed)
+    assert call.trail.policy_decision == "deny:unknown_tenant"

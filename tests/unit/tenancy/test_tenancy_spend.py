@@ -1,0 +1,329 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from penstock.core.answer import CANCEL, DISCONNECT, END, Answer, Outcome
+from penstock.core.call import Call, Usage
+from penstock.core.errors import BudgetExceeded, StoreFailed, UpstreamCut, UpstreamUnavailable
+from penstock.core.plan import Decision, Degrade, First, Plan, Target, Use
+from penstock.core.policy import Tier
+from penstock.stores.budgets import DayBudgets
+from penstock.tenancy import Ledger, Spend
+from support.calls import ListSink, complete_answer, delta, finished, make_call, usage_event
+from support.clocks import HandClock
+from support.logs import ListLog
+
+MICRO = 1000  # nano-USD
+SIX_O_CLOCK_S = 20_000 * 86_400 + 6 * 3600.0
+PLAN = First((Use("fast"), Use("strong")))
+TARGETS = {
+    "fast": Target("fast", "p", "fast-1", input_nano_usd_per_1k=1000, output_nano_usd_per_1k=2000),
+    "strong": Target("strong", "p", "s", 50, input_nano_usd_per_1k=10_000, output_nano_usd_per_1k=20_000),
+    "local": Target("local", "q", "l"),
+}
+
+
+class Till:
+    """The stage with its surroundings; ``seen`` is the last call dispatched, answered by ``respond``."""
+
+    def __init__(self, *, strict: bool = False, **of_tier: Any) -> None:
+        self.clock = HandClock(SIX_O_CLOCK_S)
+        self.budgets = DayBudgets(self.clock)
+        self.log = ListLog()
+        self.alerts: list[tuple[str, int, int]] = []
+        self.seen: Call | None = None
+        self.respond: Callable[[], Answer] = lambda: complete_answer(usage=Usage(10, 20))
+        tier = Tier(name="pro", allowed_models=frozenset(TARGETS), **of_tier)
+        ledger = Ledger(
+            self.budgets,
+            self.log,
+            wall_clock=self.clock,
+            on_alert=lambda tenant, spent, limit: self.alerts.append((tenant, spent, limit)),
+            strict=strict,
+        )
+        self.stage = Spend({"pro": tier}, TARGETS, ledger)
+
+    @property
+    def spent(self) -> int:
+        return self.budgets.spent_nano_usd("acme")
+
+    async def dispatch(self, call: Call) -> Answer:
+        self.seen = call
+        if isinstance(call.plan, Degrade):
+            return complete_answer(b"sorry")
+        call.trail.target = "fast" if call.plan == PLAN or call.plan is None else "local"
+        return self.respond()
+
+    async def ask(self, **changes: Any) -> tuple[Call, Answer]:
+        values: dict[str, Any] = {"plan": PLAN, "max_output_tokens": 100} | changes
+        call = make_call(**values)
+        return call, await self.stage(call, self.dispatch)
+
+
+class EstimatingSource:
+    """A source that tells the usage only when it is closed, as providers' streams do."""
+
+    def __init__(self) -> None:
+        self.answer = Answer("openai", source=self)
+
+    def pause(self) -> None:
+        raise AssertionError
+
+    def resume(self) -> None:
+        raise AssertionError
+
+    def close(self) -> None:
+        self.answer.usage = Usage(10, 2, estimated=True)
+
+
+# --- holding ---
+
+
+@pytest.mark.parametrize(
+    ("changes", "held"),
+    [
+        # input 10 at 10 nano; output: the least of 100 asked and the target's 50, at 20 nano
+        ({}, 10 * 10 + 50 * 20),
+        ({"max_output_tokens": 30}, 10 * 10 + 30 * 20),
+        ({"choices": 3}, 10 * 10 + 150 * 20),
+        ({"plan": Use("fast")}, 10 * 1 + 100 * 2),
+        ({"plan": Use("fast"), "max_output_tokens": None}, 10 * 1 + 1024 * 2),
+        ({"plan": Use("local")}, 0),
+        ({"plan": Degrade("sorry")}, 0),
+    ],
+)
+async def test_the_dearest_target_of_the_plan_is_held(changes: dict[str, Any], held: int) -> None:
+    till = Till(daily_budget_nano_usd=1_000_000)
+    await till.ask(**changes)
+    assert till.spent == held
+    assert till.log.records == [
+        {
+            "event_type": "llm_intent",
+            "call_id": "call-1",
+            "tenant_id": "acme",
+            "reserved_nano_usd": held,
+            "time": SIX_O_CLOCK_S,
+        }
+    ]
+
+
+async def test_the_real_cost_replaces_what_was_held() -> None:
+    till = Till(daily_budget_nano_usd=1_000_000)
+    call, answer = await till.ask()
+    assert call.trail.usage is None
+    answer.close(END)
+    assert till.spent == call.trail.cost_nano_usd == 10 * 1 + 20 * 2
+    assert call.trail.usage == Usage(10, 20)
+
+
+async def test_without_a_budget_nothing_is_held_but_intent_and_cost_are_kept() -> None:
+    till = Till()
+    call, answer = await till.ask()
+    assert till.log.records[0]["reserved_nano_usd"] == 0
+    answer.close(END)
+    assert till.spent == call.trail.cost_nano_usd == 50
+
+
+# --- settling, however it ends ---
+
+
+async def test_a_stream_is_settled_by_its_usage() -> None:
+    till = Till(daily_budget_nano_usd=1_000_000)
+    till.respond = lambda: Answer("openai")
+    call, answer = await till.ask(stream=True)
+    answer.attach(ListSink())
+    answer.feed([delta("Hel"), delta("lo"), finished(), usage_event(12, 2)])
+    answer.end()
+    assert call.trail.usage == Usage(12, 2)
+    assert till.spent == 12 + 4
+
+
+@pytest.mark.parametrize("outcome", [CANCEL, DISCONNECT, Outcome("error", UpstreamCut("cut"))])
+async def test_a_stream_cut_short_pays_for_what_its_source_says_was_streamed(outcome: Outcome) -> None:
+    till = Till(daily_budget_nano_usd=1_000_000)
+    till.respond = lambda: EstimatingSource().answer
+    call, answer = await till.ask(stream=True)
+    answer.attach(ListSink())
+    answer.feed([delta("Hel"), delta("lo")])
+    answer.close(outcome)
+    assert call.trail.usage == Usage(10, 2, estimated=True)
+    assert till.spent == 10 + 4
+
+
+async def test_an_answer_of_which_nobody_counted_anything_pays_its_input() -> None:
+    till = Till(daily_budget_nano_usd=1_000_000)
+    till.respond = complete_answer
+    call, answer = await till.ask()
+    answer.close(END)
+    assert call.trail.usage == Usage(10, 0, estimated=True)
+    assert till.spent == 10
+
+
+async def test_a_failure_costs_nothing() -> None:
+    till = Till(daily_budget_nano_usd=1_000_000)
+
+    async def fail(call: Call) -> Answer:
+        call.trail.target = "fast"
+        raise UpstreamUnavailable("down")
+
+    call = make_call(plan=PLAN)
+    with pytest.raises(UpstreamUnavailable):
+        await till.stage(call, fail)
+    assert till.spent == call.trail.cost_nano_usd == 0
+
+
+async def test_a_call_cancelled_while_a_target_works_pays_for_its_input() -> None:
+    till = Till(daily_budget_nano_usd=1_000_000)
+    asked = asyncio.Event()
+
+    async def hang(call: Call) -> Answer:
+        call.trail.target = "fast"
+        asked.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    call = make_call(plan=PLAN)
+    task = asyncio.ensure_future(till.stage(call, hang))
+    await asked.wait()
+    assert till.spent > 10
+    task.cancel()
+    await asyncio.wait([task])
+    assert till.spent == call.trail.cost_nano_usd == 10
+    assert call.trail.usage == Usage(10, 0, estimated=True)
+
+
+async def test_a_thousand_ends_of_every_kind_leave_nothing_held() -> None:
+    till = Till(daily_budget_nano_usd=10**12)
+    till.respond = lambda: Answer("openai")
+
+    async def fail(_call: Call) -> Answer:
+        raise UpstreamUnavailable("down")
+
+    async def hang(_call: Call) -> Answer:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    paid = 0
+    for outcome in (END, CANCEL, DISCONNECT, Outcome("error", UpstreamCut("cut"))):
+        for _ in range(250):
+            call, answer = await till.ask(stream=True)
+            answer.close(outcome)
+            answer.close(outcome)
+            paid += call.trail.cost_nano_usd
+    tasks = [asyncio.ensure_future(till.stage(make_call(plan=PLAN), end)) for end in (fail, hang) for _ in range(1000)]
+    await asyncio.wait(tasks[:1000])
+    for task in tasks[1000:]:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    assert till.spent == paid == 1000 * 10
+
+
+# --- over budget ---
+
+
+async def test_over_budget_is_refused_with_figures_and_the_time_of_the_reset() -> None:
+    till = Till(daily_budget_nano_usd=2000 * MICRO)
+    till.budgets.settle("acme", 0, 1999_500)
+    call = make_call(plan=PLAN, max_output_tokens=100)
+    with pytest.raises(
+        BudgetExceeded, match=r"may cost 0\.000001 USD.*'acme' has 0 USD left of today's 0\.002 USD"
+    ) as over:
+        await till.stage(call, till.dispatch)
+    assert over.value.retry_after_s == 18 * 3600
+    assert call.trail.policy_decision == "deny:budget"
+    assert till.seen is None
+    assert till.log.records == []
+    assert till.spent == 1999_500
+
+
+async def test_over_budget_degrades_to_a_target_that_still_fits() -> None:
+    till = Till(daily_budget_nano_usd=500, when_over_budget="degrade", degrade_to="local")
+    call = make_call(plan=PLAN, max_output_tokens=100)
+    call.trail.decision = Decision("chat", "task", ("fast", "strong"))
+    answer = await till.stage(call, till.dispatch)
+    answer.close(END)
+    assert till.seen is not None
+    assert till.seen.plan == Use("local")
+    assert call.trail.degraded
+    assert call.trail.policy_decision == "degrade:budget"
+    assert call.trail.decision == Decision("chat", "budget", ("local",), degraded=True)
+    assert till.spent == 0
+
+
+@pytest.mark.parametrize("degrade_to", [None, "strong"])
+async def test_over_budget_with_nothing_that_fits_answers_a_text_for_nothing(degrade_to: str | None) -> None:
+    till = Till(daily_budget_nano_usd=500, when_over_budget="degrade", degrade_to=degrade_to, degrade_text="Later.")
+    call, answer = await till.ask()
+    answer.close(END)
+    assert till.seen is not None
+    assert till.seen.plan == Degrade("Later.")
+    assert call.trail.cost_nano_usd == till.spent == 0
+
+
+async def test_a_free_target_is_open_even_when_the_budget_is_overspent() -> None:
+    till = Till(daily_budget_nano_usd=500)
+    till.budgets.settle("acme", 0, 600)
+    call, _ = await till.ask(plan=Use("local"))
+    assert call.trail.policy_decision == "allow"
+
+
+async def test_an_alert_comes_once_a_day_before_the_limit() -> None:
+    till = Till(daily_budget_nano_usd=2000)
+    plan: Plan = Use("fast")
+    spent = []
+    for _ in range(4):
+        till.budgets.settle("acme", 0, 500)
+        try:
+            _, answer = await till.ask(plan=plan)
+        except BudgetExceeded:
+            continue
+        answer.close(DISCONNECT)
+        spent.append(till.spent)
+    assert [(tenant, limit) for tenant, _, limit in till.alerts] == [("acme", 2000)]
+    assert till.alerts[0][1] >= 1600
+    till.clock.pass_s(86_400)
+    till.budgets.settle("acme", 0, 1700)
+    await till.ask(plan=plan)
+    assert len(till.alerts) == 2
+
+
+# --- the log ---
+
+
+async def test_a_broken_ledger_stops_the_call_and_returns_the_money() -> None:
+    till = Till(daily_budget_nano_usd=1_000_000)
+    till.log.broken = True
+    with pytest.raises(StoreFailed):
+        await till.ask()
+    assert till.seen is None
+    assert till.spent == 0
+
+
+async def test_strict_waits_for_the_disk_before_it_dispatches() -> None:
+    till = Till(strict=True, daily_budget_nano_usd=1_000_000)
+    task = asyncio.ensure_future(till.ask())
+    await till.log.waiting.wait()
+    assert till.seen is None
+    till.log.disk.set()
+    await task
+    assert till.seen is not None
+
+
+@pytest.mark.parametrize("end", ["broken", "cancelled"])
+async def test_strict_returns_the_money_when_the_disk_fails_or_nobody_waits(end: str) -> None:
+    till = Till(strict=True, daily_budget_nano_usd=1_000_000)
+    task = asyncio.ensure_future(till.ask())
+    await till.log.waiting.wait()
+    if end == "broken":
+        till.log.broken = True
+        till.log.disk.set()
+    else:
+        task.cancel()
+    with pytest.raises((StoreFailed, asyncio.CancelledError)):
+        await task
+    assert till.seen is None
+    assert till.spent == 0

@@ -1,0 +1,46 @@
+"""How long ``import penstock`` takes, and what it and the serving path must never load."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+LIMIT_MS = 150
+WEIGHTS = ("torch", "transformers", "cv2", "onnxruntime", "ctranslate2")
+CLIENTS = ("httpx", "requests", "aiohttp", "openai")
+# What a newcomer's `import penstock` must not pay for, and what no serving process may ever hold.
+NEVER = {
+    "penstock": (*WEIGHTS, *CLIENTS, "fastapi", "pydantic", "sqlalchemy", "alembic", "typer", "rich", "uvicorn"),
+    "penstock.pipeline": (*WEIGHTS, *CLIENTS, "fastapi", "pydantic", "sqlalchemy", "alembic", "typer"),
+    "penstock.app": (*WEIGHTS, *CLIENTS, "typer", "alembic.testing"),
+}
+PROBE = """
+import sys, time
+start = time.perf_counter()
+import {module}
+print((time.perf_counter() - start) * 1e3)
+print(" ".join(name for name in {never!r} if name in sys.modules))
+"""
+
+
+def probe(module: str) -> tuple[float, str]:
+    """Milliseconds of the import in a fresh interpreter, and the forbidden modules that it loaded."""
+    code = PROBE.format(module=module, never=NEVER[module])
+    ran = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+    if ran.returncode:
+        raise SystemExit(f"import {module} fails:\n{ran.stderr}")
+    took_ms, loaded = ran.stdout.split("\n")[:2]
+    return float(took_ms), loaded
+
+
+def main() -> int:
+    found = [f"import {module} loads {loaded}" for module in NEVER if (loaded := probe(module)[1])]
+    took_ms = min(probe("penstock")[0] for _ in range(3))
+    if took_ms > LIMIT_MS:
+        found.append(f"import penstock takes {took_ms:.0f} ms, at most {LIMIT_MS}")
+    print("\n".join(found) if found else f"import penstock takes {took_ms:.1f} ms")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
