@@ -105,7 +105,7 @@ def write(report: dict[str, Any], folder: Path) -> Path:
     """Both files; returns the Markdown one."""
     cpu = re.sub(r"[^a-z0-9]+", "-", report["machine"]["cpu"].lower()).strip("-")
     folder.mkdir(parents=True, exist_ok=True)
-    stem = folder / f"{report['date'][:10]}-{cpu}"
+    stem = folder / f"{report['date'][:10]}-{cpu}{'-quick' if report['quick'] else ''}"
     stem.with_suffix(".json").write_text(json.dumps(report, indent=1) + "\n")
     page = stem.with_suffix(".md")
     page.write_text(markdown(report))

@@ -12,6 +12,8 @@ import subprocess
 import sys
 import tempfile
 from contextlib import ExitStack
+from http import HTTPStatus
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,8 @@ from bench import machine, report
 from bench.process import FIXED, PROXY, Pinned, free_port, nginx, shell_words
 
 ROOT = Path(__file__).parent.parent
+# As in config.yaml, chat.lua and sse_load.py.
+CLIENT_KEY = "sk-bench-client-0000000000000000000000000000000000000000000"
 COMPLETION = json.dumps(
     {
         "id": "chatcmpl-bench0000000000000000",
@@ -49,6 +53,19 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--load-core", type=int, default=1)
     parser.add_argument("--results", type=Path, default=ROOT / "bench" / "results")
     return parser.parse_args()
+
+
+def probe(server: Pinned) -> None:
+    """End the run with the answer's text when one request does not get a 200: no figure of an error is worth having."""
+    body = b'{"model":"bench","messages":[{"role":"user","content":"Hello."}]}'
+    headers = {"content-type": "application/json", "authorization": f"Bearer {CLIENT_KEY}"}
+    client = HTTPConnection("127.0.0.1", server.port, timeout=10)
+    client.request("POST", "/v1/chat/completions", body, headers)
+    answer = client.getresponse()
+    text = answer.read()
+    client.close()
+    if answer.status != HTTPStatus.OK:
+        raise SystemExit(f"{server.name} answers {answer.status}: {text.decode(errors='replace')[:2000]}")
 
 
 class Bench:
@@ -87,6 +104,7 @@ class Bench:
             gateway = stack.enter_context(self.gateway(direct.port))
             self.rss_mb["idle"] = gateway.rss_mb()
             for server in (direct, proxy, gateway):
+                probe(server)
                 self.wrk(server, connections=8, seconds=1)
             for _ in range(self.options.rounds):
                 for connections in self.connections:

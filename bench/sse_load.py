@@ -42,6 +42,7 @@ class Stream(asyncio.Protocol):
         self.first_ms: float | None = None
         self.gaps_ms = array("d")
         self.chunks = 0
+        self.refusal = b""
         self._last_s = 0.0
         self._tail = b""
 
@@ -51,6 +52,8 @@ class Stream(asyncio.Protocol):
         self._transport.write(REQUEST)
 
     def data_received(self, data: bytes) -> None:
+        if self._tail == b"" and not data.startswith(b"HTTP/1.1 200"):
+            self.refusal = self.refusal or data[:1000]
         found = data.count(b"data: {")
         if found:
             now_s = time.perf_counter()
@@ -89,6 +92,9 @@ def percentile(values: list[float], share: float) -> float:
 async def main() -> None:
     port, count = int(sys.argv[1]), int(sys.argv[2])
     streams = await asyncio.gather(*(open_stream(port, OPENING_S * number / count) for number in range(count)))
+    refusal = next((stream.refusal for stream in streams if stream.refusal), b"")
+    if refusal:
+        raise SystemExit(f"not a stream: {refusal.decode(errors='replace')}")
     first_ms = sorted(stream.first_ms for stream in streams if stream.first_ms is not None)
     gaps_ms = sorted(gap for stream in streams for gap in stream.gaps_ms)
     figures = {

@@ -9,7 +9,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from penstock.core.ports import Budgets
+from penstock.core.ports import Budgets, Reservation
 from penstock.stores.budgets import DayBudgets
 from support.clocks import HandClock
 
@@ -19,14 +19,13 @@ LIMIT = 1_000_000
 
 
 class BudgetDays(RuleBasedStateMachine):
-    """Amounts are all different here, so that every reservation settles in a day that the model can name."""
+    """The model keeps every reservation with the day it was made."""
 
     def __init__(self) -> None:
         super().__init__()
         self.clock = HandClock(NOON_S)
         self.budgets: Budgets = DayBudgets(self.clock)
-        self.made = 0
-        self.open: list[tuple[int, int]] = []
+        self.open: list[tuple[int, Reservation]] = []
         self.costs: Counter[int] = Counter()
 
     @property
@@ -34,24 +33,22 @@ class BudgetDays(RuleBasedStateMachine):
         return int(self.clock() // DAY_S)
 
     def expected(self) -> int:
-        return self.costs[self.today] + sum(amount for day, amount in self.open if day == self.today)
+        return self.costs[self.today] + sum(held.amount_nano_usd for day, held in self.open if day == self.today)
 
-    @rule(size=st.integers(0, 500))
-    def reserve(self, size: int) -> None:
-        self.made += 1
-        amount = size * 1000 + self.made
-        fits = self.expected() + amount <= LIMIT
-        assert self.budgets.reserve("acme", amount, LIMIT) is fits
-        if fits:
-            self.open.append((self.today, amount))
-            assert self.budgets.spent_nano_usd("acme") <= LIMIT
+    @rule(amount=st.integers(0, 500_000))
+    def reserve(self, amount: int) -> None:
+        fits = amount == 0 or self.expected() + amount <= LIMIT
+        held = self.budgets.reserve("acme", amount, LIMIT)
+        assert (held is not None) is fits
+        if held is not None:
+            self.open.append((self.today, held))
 
     @precondition(lambda self: self.open)
     @rule(data=st.data(), share=st.floats(0, 1.5))
     def settle(self, data: st.DataObject, share: float) -> None:
-        day, amount = self.open.pop(data.draw(st.integers(0, len(self.open) - 1)))
-        cost = int(amount * share)
-        self.budgets.settle("acme", amount, cost)
+        day, held = self.open.pop(data.draw(st.integers(0, len(self.open) - 1)))
+        cost = int(held.amount_nano_usd * share)
+        self.budgets.settle(held, cost)
         self.costs[day] += cost
 
     @rule(seconds=st.sampled_from([60.0, DAY_S / 3, DAY_S, 3 * DAY_S]))
@@ -75,34 +72,48 @@ def clock() -> HandClock:
 
 def test_a_day_starts_from_what_was_spent_already(clock: HandClock) -> None:
     budgets = DayBudgets(clock, {"acme": 900})
-    assert not budgets.reserve("acme", 101, 1000)
-    assert budgets.reserve("acme", 100, 1000)
+    assert budgets.reserve("acme", 101, 1000) is None
+    assert budgets.reserve("acme", 100, 1000) is not None
     clock.pass_s(DAY_S)
     assert budgets.spent_nano_usd("acme") == 0
 
 
-def test_a_cost_that_nothing_was_held_for_is_spent_all_the_same(clock: HandClock) -> None:
+def test_a_cost_without_a_limit_is_spent_all_the_same(clock: HandClock) -> None:
     budgets = DayBudgets(clock)
-    budgets.settle("acme", 0, 70)
+    spend(budgets, 70)
     assert budgets.spent_nano_usd("acme") == 70
 
 
-def test_equal_reservations_on_both_sides_of_midnight_leave_no_debt(clock: HandClock) -> None:
+def test_a_free_call_fits_into_a_budget_that_is_spent(clock: HandClock) -> None:
+    budgets = DayBudgets(clock, {"acme": 1000})
+    assert budgets.reserve("acme", 1, 1000) is None
+    assert budgets.reserve("acme", 0, 1000) is not None
+
+
+def test_equal_reservations_on_both_sides_of_midnight_settle_in_their_own_day(clock: HandClock) -> None:
     budgets = DayBudgets(clock)
-    budgets.reserve("acme", 100, 1000)
+    before = budgets.reserve("acme", 100, 1000)
     clock.pass_s(DAY_S)
-    budgets.reserve("acme", 100, 1000)
-    budgets.settle("acme", 100, 30)
+    after = budgets.reserve("acme", 100, 1000)
+    assert before is not None
+    assert after is not None
+    budgets.settle(before, 30)
     assert budgets.spent_nano_usd("acme") == 100
-    budgets.settle("acme", 100, 40)
+    budgets.settle(after, 40)
     assert budgets.spent_nano_usd("acme") == 40
 
 
 def test_a_clock_that_steps_back_over_midnight_gives_no_second_day() -> None:
     clock = HandClock(20_000 * DAY_S + 1)
     budgets = DayBudgets(clock)
-    budgets.settle("acme", 0, 500)
+    spend(budgets, 500)
     clock.pass_s(-5)
     assert budgets.spent_nano_usd("acme") == 500
     clock.pass_s(5)
     assert budgets.spent_nano_usd("acme") == 500
+
+
+def spend(budgets: DayBudgets, cost: int) -> None:
+    held = budgets.reserve("acme", 0, None)
+    assert held is not None
+    budgets.settle(held, cost)

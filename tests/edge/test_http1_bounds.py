@@ -41,7 +41,7 @@ SMUGGLED = {
 
 
 @pytest.mark.parametrize("data", SMUGGLED.values(), ids=SMUGGLED.keys())
-async def test_a_request_of_two_readings_is_refused_and_the_connection_closed(data: bytes):
+async def test_a_request_of_two_readings_is_refused_and_the_connection_closed(data: bytes) -> None:
     face = EchoFace()
     async with serving(face) as served:
         client = await served.connect(data)
@@ -53,7 +53,7 @@ async def test_a_request_of_two_readings_is_refused_and_the_connection_closed(da
         assert face.bodies == []
 
 
-async def test_connect_is_refused():
+async def test_connect_is_refused() -> None:
     async with serving(EchoFace()) as served:
         response = await served.ask(b"CONNECT example.org:443 HTTP/1.1\r\nhost: example.org\r\n\r\n")
         assert response.status == 405
@@ -72,7 +72,7 @@ async def test_connect_is_refused():
     ],
     ids=["header", "endless header", "target", "count", "empty lines", "trailers", "chunk extension"],
 )
-async def test_a_head_over_the_bound_is_refused(data: bytes):
+async def test_a_head_over_the_bound_is_refused(data: bytes) -> None:
     async with serving(EchoFace(), limits=SMALL) as served:
         response = await served.ask(data)
         assert response.status == 431
@@ -80,7 +80,7 @@ async def test_a_head_over_the_bound_is_refused(data: bytes):
 
 
 @pytest.mark.parametrize("path", ["/v1/chat/completions", "/other"])
-async def test_a_body_over_the_bound_is_refused_on_every_path(path: str):
+async def test_a_body_over_the_bound_is_refused_on_every_path(path: str) -> None:
     asked = []
 
     async def app(scope: object, receive: object, send: object) -> None:
@@ -95,7 +95,7 @@ async def test_a_body_over_the_bound_is_refused_on_every_path(path: str):
         assert asked == []
 
 
-async def test_a_chunked_body_over_the_bound_is_refused():
+async def test_a_chunked_body_over_the_bound_is_refused() -> None:
     face = EchoFace()
     async with serving(face, limits=SMALL) as served:
         response = await served.ask(
@@ -105,7 +105,7 @@ async def test_a_chunked_body_over_the_bound_is_refused():
         assert face.bodies == []
 
 
-async def test_the_refusal_of_a_large_body_reaches_a_client_that_is_still_sending():
+async def test_the_refusal_of_a_large_body_reaches_a_client_that_is_still_sending() -> None:
     async with serving(EchoFace()) as served:
         client = await served.connect(HEAD + b"content-length: 30000000\r\n\r\n")
         for _ in range(64):
@@ -113,7 +113,7 @@ async def test_the_refusal_of_a_large_body_reaches_a_client_that_is_still_sendin
         assert (await client.response()).status == 413
 
 
-async def test_a_head_that_trickles_is_timed_out():
+async def test_a_head_that_trickles_is_timed_out() -> None:
     async with serving(EchoFace(), limits=QUICK) as served:
         client = await served.connect(b"POST /v1/chat/comple")
         response = await client.response()
@@ -122,26 +122,26 @@ async def test_a_head_that_trickles_is_timed_out():
         assert await client.closed()
 
 
-async def test_a_body_that_trickles_is_timed_out():
+async def test_a_body_that_trickles_is_timed_out() -> None:
     async with serving(EchoFace(), limits=QUICK) as served:
         client = await served.connect(HEAD + b"content-length: 10\r\n\r\nabc")
         assert (await client.response()).status == 408
         assert await client.closed()
 
 
-async def test_a_connection_that_says_nothing_is_closed_without_a_word():
+async def test_a_connection_that_says_nothing_is_closed_without_a_word() -> None:
     async with serving(EchoFace(), limits=QUICK) as served:
         assert await (await served.connect()).closed()
 
 
-async def test_an_idle_connection_is_closed_without_a_word():
+async def test_an_idle_connection_is_closed_without_a_word() -> None:
     async with serving(EchoFace(), limits=QUICK) as served:
         client = await served.connect(request(b"a"))
         assert (await client.response()).status == 200
         assert await client.closed()
 
 
-async def test_one_connection_too_many_is_told_so():
+async def test_one_connection_too_many_is_told_so() -> None:
     async with serving(EchoFace(), limits=HttpLimits(connections=1)) as served:
         first = await served.connect(request(b"a"))
         assert (await first.response()).status == 200
@@ -158,7 +158,7 @@ class _Doorman(EchoFace):
         raise Unauthenticated("Who are you?")
 
 
-async def test_an_unknown_caller_is_refused_before_the_body_is_read():
+async def test_an_unknown_caller_is_refused_before_the_body_is_read() -> None:
     async with serving(_Doorman()) as served:
         client = await served.connect(HEAD + b"content-length: 1000\r\n\r\n")
         response = await client.response()
@@ -167,7 +167,7 @@ async def test_an_unknown_caller_is_refused_before_the_body_is_read():
         assert await client.closed()
 
 
-async def test_an_unknown_caller_without_a_body_keeps_the_connection():
+async def test_an_unknown_caller_without_a_body_keeps_the_connection() -> None:
     async with serving(_Doorman()) as served:
         client = await served.connect(request())
         assert (await client.response()).status == 401
@@ -175,7 +175,7 @@ async def test_an_unknown_caller_without_a_body_keeps_the_connection():
         assert (await client.response()).status == 401
 
 
-async def test_the_body_is_asked_for_only_when_the_caller_may_send_it():
+async def test_the_body_is_asked_for_only_when_the_caller_may_send_it() -> None:
     async with serving(EchoFace()) as served:
         client = await served.connect(HEAD + b"expect: 100-continue\r\ncontent-length: 3\r\n\r\n")
         assert await client.until(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"

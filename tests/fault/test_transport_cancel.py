@@ -156,13 +156,23 @@ async def test_cancelling_the_moment_after_a_grant_hands_it_on() -> None:
         await transport.aclose()
 
 
-async def test_cancelling_at_any_step_leaks_no_slot() -> None:
+@pytest.mark.parametrize("reused", [True, False], ids=["kept alive", "fresh"])
+async def test_cancelling_at_any_step_leaks_no_slot_and_no_socket(reused: bool) -> None:  # noqa: FBT001 - a parameter
     """A task that is cancelled after k turns of the loop, for every k until it is done, over a pool of one."""
+    sockets = 0
+    changed = asyncio.Event()
+    answer = OK if reused else OK.replace(b"\r\n\r\n", b"\r\nconnection: close\r\n\r\n")
 
     async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while True:
-            await read_request(reader)
-            writer.write(OK)
+        nonlocal sockets
+        sockets += 1
+        try:
+            while True:
+                await read_request(reader)
+                writer.write(answer)
+        finally:
+            sockets -= 1
+            changed.set()
 
     async with scripted_server(script) as address:
         origin = Origin("http", *address)
@@ -179,6 +189,10 @@ async def test_cancelling_at_any_step_leaks_no_slot() -> None:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
             assert await whole() == b"ok"
+        async with asyncio.timeout(1):
+            while sockets > int(reused):
+                changed.clear()
+                await changed.wait()
         await transport.aclose()
 
 

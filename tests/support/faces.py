@@ -16,6 +16,7 @@ class EchoFace:
 
     def __init__(self) -> None:
         self.bodies: list[bytes] = []
+        self.asked = asyncio.Event()
         self.gate = asyncio.Event()
         self.gate.set()
 
@@ -27,6 +28,7 @@ class EchoFace:
         """Echo."""
         del head, ticket
         self.bodies.append(body)
+        self.asked.set()
         await self.gate.wait()
         return Reply(200, [(b"content-type", b"text/plain")], body)
 

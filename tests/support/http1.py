@@ -49,7 +49,7 @@ class Served:
             await client.aclose()
         state = self.server.server_state
         async with asyncio.timeout(WAIT_S):
-            while state.connections or state.tasks:
+            while state.connections or state.tasks:  # noqa: ASYNC110 - uvicorn has no event for it
                 await asyncio.sleep(0)
 
 
@@ -94,8 +94,8 @@ class Client:
     async def head(self) -> tuple[int, dict[str, str]]:
         """Status and headers of the next response."""
         lines = (await self.until(b"\r\n\r\n")).decode("latin-1").split("\r\n")
-        headers = dict(line.lower().split(": ", 1) for line in lines[1:] if line)
-        return int(lines[0].split(" ")[1]), headers
+        fields = [line.split(": ", 1) for line in lines[1:] if line]
+        return int(lines[0].split(" ")[1]), {name.lower(): value for name, value in fields}
 
     async def until(self, end: bytes) -> bytes:
         """Bytes up to and with ``end``."""
@@ -136,7 +136,11 @@ class Client:
 
 @asynccontextmanager
 async def serving(
-    face: Face, *, app: Any = None, limits: HttpLimits | None = None, paths: Mapping[tuple[bytes, bytes], Face] | None = None
+    face: Face,
+    *,
+    app: Any = None,
+    limits: HttpLimits | None = None,
+    paths: Mapping[tuple[bytes, bytes], Face] | None = None,
 ) -> AsyncIterator[Served]:
     """Serve ``face`` at the chat path, or ``paths``, with ``app`` behind it, on a free port of loopback."""
     factory: Any = protocol_factory(paths or {CHAT: face}, limits or HttpLimits())

@@ -13,7 +13,7 @@ from msgspec import Struct
 from penstock.app.works import Works
 from penstock.audit import Record
 from penstock.caching import Reuse
-from penstock.config import ConfigError, Problem, Settings
+from penstock.config import ConfigError, Problem, Settings, subkey
 from penstock.config.sections import Provider
 from penstock.core.call import Identity
 from penstock.core.chain import Handler
@@ -51,7 +51,7 @@ def compose(settings: Settings, works: Works, previous: Parts | None = None) -> 
     return Parts(
         settings=settings,
         policy=policy,
-        keys=KeyRing(works.pepper, _keys(settings)),
+        keys=KeyRing(subkey(works.pepper, "api keys"), _keys(settings)),
         prompts=prompts,
         providers=providers,
         handler=_pipeline(settings, works, policy, prompts, providers),
@@ -79,7 +79,7 @@ def _pipeline(
     return build_pipeline(
         trace=Trace(works.metrics, on_failed=FailedCalls(works.logger.warning)),
         record=Record(works.log, on_loss=works.lose),
-        identify=Identify(policy.tenants, works.pepper),
+        identify=Identify(policy.tenants, subkey(works.pepper, "user hashes")),
         limit=Limit(policy.tiers, policy.endpoint_requests_per_minute, works.counters, works.in_flight),
         route=Route(policy),
         render=Render(prompts),

@@ -15,10 +15,8 @@ from penstock.core.call import Call, Identity
 from penstock.core.errors import InvalidParameter, NotFound
 from penstock.core.policy import Policy
 from penstock.core.ports import AuditPage, AuditQuery, Fault
-from penstock.providers import ROWS, Simulated
+from penstock.providers import FAULT_KINDS, KINDS, Simulated
 from penstock.telemetry import QuotaUse
-
-KINDS: Mapping[str, str | None] = {"simulated": "", **{name: row.base_url for name, row in ROWS.items()}}
 
 
 class RunningGateway:
@@ -104,6 +102,11 @@ class RunningGateway:
     # --- the operator ---
 
     @property
+    def calls_in_flight(self) -> int:
+        """Calls that have no end yet."""
+        return self._works.metrics.in_flight
+
+    @property
     def digest(self) -> str:
         """SHA-256 of the config in force."""
         return self._parts.settings.digest
@@ -112,7 +115,7 @@ class RunningGateway:
         """Take a changed config into use for the next call. Raises ``ConfigError``, and then nothing has changed."""
         old = self._parts
         self.generation += 1
-        settings = load_settings(config, env, kinds=KINDS)
+        settings = load_settings(config, env, kinds=KINDS, fault_kinds=FAULT_KINDS)
         if settings.store.url != old.settings.store.url:
             self._works.logger.warning("restart needed", setting="store.url")
         if _listening(settings) != _listening(old.settings):

@@ -7,9 +7,11 @@ import gc
 import os
 import resource
 import signal
+import socket
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import Any, cast
@@ -18,13 +20,14 @@ import uvicorn
 import uvloop
 
 from penstock.app.compose import compose
-from penstock.app.gateway import KINDS, RunningGateway
+from penstock.app.gateway import RunningGateway
 from penstock.app.works import VERSION, Works
 from penstock.config import ConfigError, RunFile, Settings, load_settings, run_file_path, write_run_file
 from penstock.edge.http1 import HttpLimits, protocol_factory
 from penstock.edge.native import create_app
 from penstock.edge.openai import OpenAIFace
 from penstock.edge.openai.face import new_call_id
+from penstock.providers import FAULT_KINDS, KINDS
 from penstock.telemetry import build_logger
 from penstock.telemetry.logs import Logger
 
@@ -35,9 +38,10 @@ def serve(config: Path, overrides: Mapping[str, str]) -> None:
     Raises ``ConfigError`` and ``StoreFailed`` before anything listens.
     """
     env = {**os.environ, **overrides}
-    settings = load_settings(config, env, kinds=KINDS)
+    settings = load_settings(config, env, kinds=KINDS, fault_kinds=FAULT_KINDS)
     logger = build_logger(sys.stderr, style=settings.server.log_format)
     raise_open_files_limit()
+    os.umask(0o077)  # database, log and run file tell who called what
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(settings, config, env, logger))
 
@@ -53,23 +57,45 @@ async def _serve(settings: Settings, config: Path, env: Mapping[str, str], logge
         # What is here now stays: the collector need not look at it again.
         gc.collect()
         gc.freeze()
-        await Server(_uvicorn_config(settings, gateway, works), gateway).serve()
+        await Server(_uvicorn_config(settings, gateway, works), gateway, logger).serve()
     finally:
         works.record("gateway_stopped", version=VERSION)
         await works.aclose()
 
 
 class Server(uvicorn.Server):
-    """Turns readiness off at the first signal, and then lets uvicorn drain and end."""
+    """Turns readiness off at the first signal, lets uvicorn drain, and ends as a success."""
 
-    def __init__(self, config: uvicorn.Config, gateway: RunningGateway) -> None:
+    def __init__(self, config: uvicorn.Config, gateway: RunningGateway, logger: Logger) -> None:
         super().__init__(config)
         self._gateway = gateway
+        self._logger = logger
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, and say where."""
+        await super().startup(sockets)
+        if self.started:
+            host, port = self.servers[0].sockets[0].getsockname()[:2]
+            self._logger.info("listening", url=f"http://{f'[{host}]' if ':' in host else host}:{port}", version=VERSION)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """A signal has come."""
+        """A signal has come: a second SIGINT does not wait for calls in flight."""
+        if not self._gateway.draining:
+            self._logger.info("draining", signal=signal.Signals(sig).name, calls=self._gateway.calls_in_flight)
         self._gateway.draining = True
         super().handle_exit(sig, frame)
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Handle signals on the loop. uvicorn's own way raises them again at the end: exit status 143, not 0."""
+        loop = asyncio.get_running_loop()
+        for sig in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(sig, self.handle_exit, sig, None)
+        try:
+            yield
+        finally:
+            for sig in (signal.SIGINT, signal.SIGTERM):
+                loop.remove_signal_handler(sig)
 
 
 class Reloader:

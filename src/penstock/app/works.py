@@ -11,7 +11,7 @@ from typing import Any
 
 from penstock.caching import ExactCache
 from penstock.caching.memory import CacheBounds
-from penstock.config import Settings, load_pepper
+from penstock.config import Settings, load_pepper, subkey
 from penstock.core.errors import StoreFailed
 from penstock.core.ports import Origin
 from penstock.stores.budgets import DayBudgets
@@ -56,11 +56,12 @@ class Works:
     async def open(cls, settings: Settings, logger: Logger) -> Works:
         """Take the store for this process. Raises ``StoreFailed`` and ``ConfigError``."""
         pepper = load_pepper(settings)
-        database = settings.store.database
         store = SqliteStore(settings.store.url)
         await store.open()
         try:
-            log = SegmentLog(log_directory(database), pepper, on_failure=partial(_log_failed, logger))
+            log = SegmentLog(
+                settings.store.log_directory, subkey(pepper, "audit log"), on_failure=partial(_log_failed, logger)
+            )
         except BaseException:
             await store.aclose()
             raise
@@ -114,11 +115,6 @@ class Works:
         await self.owner.aclose()
         self.log.close()
         await self.store.aclose()
-
-
-def log_directory(database: Path) -> Path:
-    """Where the segments of the gateway that owns ``database`` lie."""
-    return database.with_name(f"{database.name}.log")
 
 
 def _log_failed(logger: Logger, error: Exception) -> None:

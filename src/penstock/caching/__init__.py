@@ -1,6 +1,6 @@
 """Answers that were given before."""
 
-from penstock.caching.memory import ExactCache
+from penstock.caching.memory import CacheBounds, ExactCache
 from penstock.caching.reuse import Reuse
 
-__all__ = ["ExactCache", "Reuse"]
+__all__ = ["CacheBounds", "ExactCache", "Reuse"]

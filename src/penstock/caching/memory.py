@@ -16,7 +16,7 @@ class CacheBounds(Struct, frozen=True, kw_only=True):
     """How much may be kept. ``tenant_share`` (0 to 1) is the most that one tenant may hold of entries and of bytes."""
 
     max_entries: int = 10_000
-    max_bytes: int = 64 * 1024 * 1024
+    max_bytes: int = 32 * 1024 * 1024
     max_entry_bytes: int = 256 * 1024
     ttl_s: float = 3600.0
     tenant_share: float = 0.5

@@ -71,7 +71,7 @@ def tail(
 @audit.command(epilog="Example:  penstock audit verify --config config/demo.yaml")
 def verify(config: ConfigOption = DEFAULT_CONFIG) -> None:
     """Prove that no audit record was changed, removed or cut off. Exit status 1 when one was."""
-    from penstock.config import ConfigError, load_pepper  # noqa: PLC0415 - a command imports what it needs
+    from penstock.config import ConfigError, load_pepper, subkey  # noqa: PLC0415 - a command imports what it needs
     from penstock.stores.verification import verify as prove  # noqa: PLC0415 - as above
 
     settings = _settings(config)
@@ -80,7 +80,7 @@ def verify(config: ConfigOption = DEFAULT_CONFIG) -> None:
         typer.echo(f"There is no audit log at {directory}.", err=True)
         raise typer.Exit(1)
     try:
-        result = prove(directory, load_pepper(settings, create=False))
+        result = prove(directory, subkey(load_pepper(settings, create=False), "audit log"))
     except ConfigError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None

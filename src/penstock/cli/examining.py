@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from penstock.config import ConfigError, Problem, Settings, load_settings
 from penstock.prompts import PromptsInvalid, Registry
-from penstock.providers import FAULT_KINDS, ROWS
+from penstock.providers import FAULT_KINDS, KINDS
 
 
 class Finding(Struct, frozen=True):
@@ -32,16 +32,11 @@ class Examination(Struct, frozen=True):
         return sum(finding.problem.severity == "error" for finding in self.findings)
 
 
-def provider_kinds() -> dict[str, str | None]:
-    """Each provider kind and its default address, as ``load_settings`` wants them."""
-    return {"simulated": ""} | {row.name: row.base_url for row in ROWS.values()}
-
-
 def examine(config: Path, overrides: Mapping[str, str] | None = None) -> Examination:
     """Read config and prompts; ``overrides`` are laid over the environment."""
     try:
         env = {**os.environ, **(overrides or {})}
-        settings = load_settings(config, env, kinds=provider_kinds(), fault_kinds=FAULT_KINDS)
+        settings = load_settings(config, env, kinds=KINDS, fault_kinds=FAULT_KINDS)
     except ConfigError as error:
         return Examination(None, tuple(Finding(str(config), problem) for problem in error.problems))
     findings = [Finding(str(config), problem) for problem in settings.warnings]

@@ -38,7 +38,7 @@ def newest(directory: Path, wanted: Mapping[str, str], count: int) -> tuple[list
     return list(events), end
 
 
-def follow(directory: Path, wanted: Mapping[str, str], place: Place, wait: Callable[[], None]) -> Iterator[Event]:
+def follow(directory: Path, wanted: Mapping[str, str], place: Place, wait: Callable[[], object]) -> Iterator[Event]:
     """Events behind ``place`` as they are written, from one segment into the next, without end.
 
     ``wait`` is called whenever there is nothing new.

@@ -27,6 +27,7 @@ def serve(
     from penstock.cli.examining import Examination, Finding, examine  # noqa: PLC0415 - a command imports what it needs
     from penstock.cli.showing import show_examination  # noqa: PLC0415 - as above
     from penstock.config import ConfigError  # noqa: PLC0415 - as above
+    from penstock.core.errors import StoreFailed  # noqa: PLC0415 - as above
 
     given = {"PENSTOCK_SERVER_HOST": host, "PENSTOCK_SERVER_PORT": port}
     overrides = {name: str(value) for name, value in given.items() if value is not None}
@@ -40,6 +41,9 @@ def serve(
         run(config, overrides)
     except ConfigError as error:
         show_examination(Examination(None, tuple(Finding(str(config), each) for each in error.problems)), err=True)
+        raise typer.Exit(2) from None
+    except StoreFailed as error:
+        typer.echo(error.message, err=True)
         raise typer.Exit(2) from None
 
 

@@ -6,7 +6,7 @@ database, and the pepper and run file beside it) is relative to the working dire
 """
 
 from penstock.config.load import load_settings
-from penstock.config.pepper import load_pepper
+from penstock.config.pepper import load_pepper, subkey
 from penstock.config.problems import ConfigError, Problem
 from penstock.config.runfile import RunFile, read_run_file, run_file_path, write_run_file
 from penstock.config.settings import Settings
@@ -20,5 +20,6 @@ __all__ = [
     "load_settings",
     "read_run_file",
     "run_file_path",
+    "subkey",
     "write_run_file",
 ]

@@ -23,9 +23,7 @@ def check(
     """Add to ``document.problems`` all that is wrong or doubtful across sections."""
     for name, provider in settings.providers.items():
         _provider(name, provider, document, kinds)
-        if fault_kinds is not None and provider.fail_kind not in fault_kinds:
-            path, text = ("providers", name, "fail_kind"), f"`{provider.fail_kind[:80]}` is no fault"
-            document.problem(path, text, did_you_mean(provider.fail_kind, fault_kinds))
+        _fault(name, provider, document, fault_kinds)
     for alias, model in settings.models.items():
         _model(alias, model, document)
     for name, route in settings.routing.items():
@@ -87,6 +85,13 @@ def _provider(name: str, provider: Provider, document: Document, kinds: Mapping[
             document.problem((*path, "base_url"), text, "use https, or a ca_file for your own", warning=True)
 
 
+def _fault(name: str, provider: Provider, document: Document, fault_kinds: Collection[str] | None) -> None:
+    kind = provider.fail_kind
+    if fault_kinds is not None and kind not in fault_kinds:
+        path = ("providers", name, "fail_kind")
+        document.problem(path, f"`{kind[:80]}` is no fault", did_you_mean(kind, fault_kinds))
+
+
 def _model(alias: str, model: Model, document: Document) -> None:
     path = ("models", alias)
     _reference((*path, "provider"), model.provider, "providers", document)
@@ -124,6 +129,8 @@ def _route(name: str, route: Route, settings: Settings, document: Document) -> N
 def _steps(name: str, route: Route, settings: Settings, document: Document) -> None:
     path = ("routing", name)
     steps = route.steps
+    if steps and all(step.degrade is not None for step in steps):
+        document.problem(path, "this route asks no model", "put an alias before the degrade text")
     before: dict[str, str] = {}
     for index, step in enumerate(steps):
         place: tuple[str | int, ...] = (*path, "first", index)
@@ -148,11 +155,7 @@ def _times(name: str, route: Route, document: Document) -> None:
     path = ("routing", name)
     for field in ("attempt_timeout_ms", "first_content_ms", "idle_gap_ms"):
         value = getattr(route, field)
-        if value is None:
-            continue
-        if route.deadline_ms is None and not document.given((*path, "deadline_ms")):
-            document.problem((*path, field), f"`{field}` needs the route's whole deadline beside it", "add deadline_ms")
-        elif route.deadline_ms is not None and value > route.deadline_ms:
+        if value is not None and route.deadline_ms is not None and value > route.deadline_ms:
             text = f"`{field}` is longer than `deadline_ms`, and never takes effect"
             document.problem((*path, field), text, "make it smaller, so that a fallback still has time")
 

@@ -141,34 +141,35 @@ class Document:
             seen[name] = line
             if name == _MERGE:
                 base = self._build(loader, value, path, above)
-                merged = base if isinstance(base, dict) else {}
+                if isinstance(base, dict):
+                    merged = base
+                else:
+                    self.problem(path, "`<<` merges one mapping", "write `<<: *anchor`")
                 continue
             self._positions[(*path, name)] = (line, column)
             mapping[name] = self._build(loader, value, (*path, name), above)
         return {**merged, **mapping}
 
     def _scalar(self, loader: _Loader, node: yaml.Node, path: Path) -> Any:
-        value: Any = None
         try:
             if node.tag.rpartition(":")[2] in _SCALARS:
                 value = loader.construct_object(node)
-            else:
-                self.problem(path, f"the tag {node.tag} is not understood", "remove it")
+                return self._from_env(value, path) if isinstance(value, str) and value.startswith("$") else value
+            self.problem(path, f"the tag {node.tag} is not understood", "remove it")
         except (ValueError, KeyError):
             self.problem(path, "the value does not fit its tag", "remove the tag, or write a shorter number")
-        return self._from_env(value, path) if isinstance(value, str) and value.startswith("$") else value
+        self.unset.add(path)
+        return STAND_IN
 
     def _from_env(self, value: str, path: Path) -> str:
         if value.startswith("$$"):
             return value[1:]
         match = _ENV_NAME.fullmatch(value)
         if match is None:
-            self.problem(
-                path,
-                f"`{value[:40]}` starts like an environment variable but is none",
-                "write $NAME for the whole value, or $$ for a dollar sign",
-            )
-            return ""
+            text = "this starts like an environment variable and is none"
+            self.problem(path, text, "write $NAME for the whole value, or $$ for a dollar sign")
+            self.unset.add(path)
+            return STAND_IN
         name = match[1]
         given = self._env.get(name, "")
         if not given:

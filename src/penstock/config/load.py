@@ -8,6 +8,7 @@ from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from penstock.config.checks import check
@@ -29,9 +30,9 @@ def load_settings(
 ) -> Settings:
     """The settings in ``path`` with ``env`` laid over them.
 
-    ``kinds`` maps each provider kind to its default base URL; ``None`` where the file must give one. ``fault_kinds`` are the
-    ways a simulated provider can fail; ``None`` lets any pass. Raises ``ConfigError`` with every problem there is; what
-    is only doubtful is in the result's ``warnings``.
+    ``kinds`` maps each provider kind to its default base URL; ``None`` where the file must give one. ``fault_kinds``
+    are the ways a simulated provider can fail; ``None`` lets any pass. Raises ``ConfigError`` with every problem there
+    is; what is only doubtful is in the result's ``warnings``.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -100,7 +101,8 @@ _WORDS = {
     "model_type": _MAPPING,
     "model_attributes_type": _MAPPING,
     "list_type": ("this must be a list", "write [a, b] or one `- item` a line"),
-    "too_short": ("this is empty", "give at least one, or leave it out"),
+    "string_pattern_mismatch": ("this does not have the right form", ""),
+    "too_short": ("this is empty", "give at least one"),
 }
 
 
@@ -173,13 +175,15 @@ def _tell(detail: ErrorDetails, place: Path, document: Document) -> None:
     key = str(place[-1]) if place else ""
     message, suggestion = _friendly(kind, detail["msg"], context)
     if kind == "extra_forbidden":
-        message, suggestion = f"`{key}` is no setting here", did_you_mean(key, _known_keys(place[:-1]))
+        message, suggestion = f"`{key}` is no setting here", did_you_mean(key, _fields(place[:-1]))
     elif kind == "missing":
         missing = detail["loc"][-1]
         message, suggestion = f"`{missing}` is missing", f"add `{missing}:` here"
     elif detail["loc"][-1:] == ("[key]",):
         message = f"`{key[:80]}` cannot be a name"
         suggestion = "use letters, digits and . _ - : / @, beginning with a letter or digit"
+    elif not suggestion and key in (fields := _fields(place[:-1])):
+        suggestion = fields[key].description or ""
     document.problem(place, message, suggestion)
 
 
@@ -192,7 +196,7 @@ def _friendly(kind: str, message: str, context: Mapping[str, Any]) -> tuple[str,
     return _WORDS.get(kind, (message.replace("Input should be", "this must be"), ""))
 
 
-def _known_keys(path: Path) -> list[str]:
+def _fields(path: Path) -> dict[str, FieldInfo]:
     """The settings that may stand at ``path``."""
     at: Any = Settings
     for part in path:
@@ -202,7 +206,7 @@ def _known_keys(path: Path) -> list[str]:
         else:
             at = get_args(at)[-1] if get_args(at) else None
         at = _bare(at)
-    return list(at.model_fields) if isinstance(at, type) and issubclass(at, BaseModel) else []
+    return at.model_fields if isinstance(at, type) and issubclass(at, BaseModel) else {}
 
 
 def _bare(annotation: Any) -> Any:

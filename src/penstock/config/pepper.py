@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import hmac
 import os
 import secrets
 from pathlib import Path
+from typing import Literal
 
 from penstock.config.problems import ConfigError, Problem
 from penstock.config.settings import Settings
 
 PEPPER_BYTES = 32
 _OTHERS = 0o077
+
+
+def subkey(pepper: bytes, purpose: Literal["api keys", "user hashes", "audit log"]) -> bytes:
+    """32 bytes for one purpose: HMAC-SHA-256 of its name (RFC 5869, expand), so that no use tells of another."""
+    return hmac.digest(pepper, f"penstock {purpose}\x01".encode(), "sha256")
 
 
 def load_pepper(settings: Settings, *, create: bool = True) -> bytes:
@@ -33,11 +40,17 @@ def load_pepper(settings: Settings, *, create: bool = True) -> bytes:
 
 def _create(path: Path) -> bytes:
     pepper = secrets.token_bytes(PEPPER_BYTES)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(pepper)
-        file.flush()
-        os.fsync(descriptor)
+    # Whole under another name first: a crash must not leave half a pepper that the next start would have to refuse.
+    draft = path.with_name(f"{path.name}.{os.getpid()}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(pepper)
+            file.flush()
+            os.fsync(descriptor)
+        os.link(draft, path)
+    finally:
+        draft.unlink()
     return pepper
 
 

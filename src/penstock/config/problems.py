@@ -28,7 +28,8 @@ class ConfigError(Exception):
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
-        super().__init__("\n".join(f"{each.line}:{each.column} {each.path}: {each.message}" for each in problems))
+        errors = [each for each in problems if each.severity == "error"]
+        super().__init__("\n".join(f"{each.line}:{each.column} {each.path}: {each.message}" for each in errors))
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -113,7 +113,7 @@ class Provider(Section):
     ca_file: Path | None = Field(default=None, description="Certificates (PEM) to trust instead of the system's.")
     latency_ms: float = Field(default=0, ge=0, le=600_000, description="Simulated: time to first content.")
     tokens_per_s: float | None = Field(
-        default=None, gt=0, description="Simulated: speed of a streamed answer; none is at once."
+        default=None, gt=0, le=1_000_000, description="Simulated: speed of a streamed answer; none is at once."
     )
     fail_rate: float = Field(default=0, ge=0, le=1, description="Simulated: share of calls that fail.")
     fail_kind: str = Field(default="error_500", min_length=1, description="Simulated: how they fail.")
@@ -145,8 +145,8 @@ class Step(Section):
 class Route(Section):
     """A task or route name: which models answer it, in which order, and how long each may take.
 
-    Written as an alias, as `{primary, fallback}` or as `{first: [a, b, {degrade: "text"}]}`. Without `deadline_ms`
-    the deadlines of the endpoint hold.
+    Written as an alias, as `{primary, fallback}` or as `{first: [a, b, {degrade: "text"}]}`. A time
+    that is not given here is the endpoint's.
     """
 
     primary: str | None = Field(default=None, description="The model alias that is asked first.")

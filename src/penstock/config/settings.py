@@ -14,11 +14,9 @@ from penstock.config import sections
 from penstock.config.problems import Problem
 from penstock.config.sections import Name, Section
 from penstock.core.plan import Degrade, First, Plan, Target, Use
-from penstock.core.policy import RETRY_PRESETS, Policy, Route, Tier, TimeLimits
+from penstock.core.policy import RETRY_PRESETS, Policy, Route, Tier, TimeOverrides
 
 _NANO = 1_000_000_000
-# "Settled" of the requirements: first content and idle gap of `/v1`.
-_CONTENT_S = 60.0
 
 
 class Settings(Section):
@@ -98,7 +96,7 @@ def _route(name: str, route: sections.Route) -> Route:
     return Route(
         name=name,
         plan=_plan(route.steps),
-        limits=_limits(route),
+        times=_times(route),
         retry=RETRY_PRESETS[route.retry],
         max_input_tokens=route.max_input_tokens,
         max_output_tokens=route.max_output_tokens,
@@ -110,17 +108,18 @@ def _plan(steps: list[sections.Step]) -> Plan:
     return plans[0] if len(plans) == 1 else First(tuple(plans))
 
 
-def _limits(route: sections.Route) -> TimeLimits | None:
-    if route.deadline_ms is None:
-        return None
-    total_s = route.deadline_ms / 1000
-    usual_s = min(total_s, _CONTENT_S)
-    return TimeLimits(
-        total_s=total_s,
-        first_content_s=usual_s if route.first_content_ms is None else route.first_content_ms / 1000,
-        idle_gap_s=usual_s if route.idle_gap_ms is None else route.idle_gap_ms / 1000,
-        attempt_s=None if route.attempt_timeout_ms is None else route.attempt_timeout_ms / 1000,
+def _times(route: sections.Route) -> TimeOverrides | None:
+    times = TimeOverrides(
+        total_s=_seconds(route.deadline_ms),
+        first_content_s=_seconds(route.first_content_ms),
+        idle_gap_s=_seconds(route.idle_gap_ms),
+        attempt_s=_seconds(route.attempt_timeout_ms),
     )
+    return None if times == TimeOverrides() else times
+
+
+def _seconds(milliseconds: float | None) -> float | None:
+    return None if milliseconds is None else milliseconds / 1000
 
 
 def _tier(name: str, tier: sections.Tier) -> Tier:

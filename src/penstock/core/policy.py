@@ -23,6 +23,24 @@ class TimeLimits(Struct, frozen=True, kw_only=True):
     attempt_s: float | None = None
 
 
+class TimeOverrides(Struct, frozen=True, kw_only=True):
+    """Where a route differs from its endpoint's ``TimeLimits``; ``None`` keeps the endpoint's."""
+
+    total_s: float | None = None
+    first_content_s: float | None = None
+    idle_gap_s: float | None = None
+    attempt_s: float | None = None
+
+    def over(self, limits: TimeLimits) -> TimeLimits:
+        """``limits`` with these laid over them."""
+        return TimeLimits(
+            total_s=limits.total_s if self.total_s is None else self.total_s,
+            first_content_s=limits.first_content_s if self.first_content_s is None else self.first_content_s,
+            idle_gap_s=limits.idle_gap_s if self.idle_gap_s is None else self.idle_gap_s,
+            attempt_s=limits.attempt_s if self.attempt_s is None else self.attempt_s,
+        )
+
+
 class RetryPolicy(Struct, frozen=True, kw_only=True):
     """How often and how patiently one target is asked again.
 
@@ -65,11 +83,11 @@ class Tier(Struct, frozen=True, kw_only=True):
 
 
 class Route(Struct, frozen=True, kw_only=True):
-    """A task or route name and its plan; limits that are ``None`` are the edge's defaults."""
+    """A task or route name and its plan."""
 
     name: str
     plan: Plan
-    limits: TimeLimits | None = None
+    times: TimeOverrides | None = None
     retry: RetryPolicy = FAST_RETRY
     max_input_tokens: int | None = None
     max_output_tokens: int | None = None

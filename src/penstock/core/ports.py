@@ -121,14 +121,22 @@ class Counters(Protocol):
         """Count one hit in every window (of different keys), or in none if one of them has no room. In order."""
 
 
+class Reservation(Struct, frozen=True):
+    """Money held for one call on one UTC day (days since 1970). Nano-USD."""
+
+    tenant: str
+    day: int
+    amount_nano_usd: int
+
+
 class Budgets(Protocol):
     """Money leased to this process, reserved per call in memory and settled with the real cost. Nano-USD."""
 
-    def reserve(self, tenant: str, amount_nano_usd: int, limit_nano_usd: int) -> bool:
-        """Hold ``amount_nano_usd`` of today's ``limit_nano_usd``; false when it does not fit."""
+    def reserve(self, tenant: str, amount_nano_usd: int, limit_nano_usd: int | None) -> Reservation | None:
+        """Hold ``amount_nano_usd`` of today's limit; ``None`` when it does not fit. Nothing always fits."""
 
-    def settle(self, tenant: str, reserved_nano_usd: int, cost_nano_usd: int) -> None:
-        """Replace a reservation by what was really spent."""
+    def settle(self, reservation: Reservation, cost_nano_usd: int) -> None:
+        """Replace a reservation by what was really spent, on the day that it was made. Once for each."""
 
     def spent_nano_usd(self, tenant: str) -> int:
         """Settled and reserved of the current UTC day."""

@@ -15,7 +15,7 @@ from penstock.core.errors import PenstockError, Unauthenticated
 Fields = list[tuple[bytes, bytes]]
 
 _NANO = 1_000_000_000
-_UNSAFE = bytes(byte for byte in range(256) if not chr(byte).isascii() or not chr(byte).isprintable())
+_UNSAFE = bytes(byte for byte in range(256) if not " " <= chr(byte) <= "~")
 
 
 def answer_headers(call: Call, answer: Answer) -> Fields:
@@ -113,9 +113,9 @@ def _explanation(trail: Trail) -> Fields:
 def _ascii_json(value: object) -> bytes:
     """Compact JSON in which every other character is escaped, as a header value must be ASCII."""
     encoded = msgspec.json.encode(value)
-    if encoded.isascii():
+    if encoded == encoded.translate(None, _UNSAFE):
         return encoded
-    return b"".join([char.encode() if char.isascii() else _escape(char) for char in encoded.decode()])
+    return b"".join([char.encode() if " " <= char <= "~" else _escape(char) for char in encoded.decode()])
 
 
 def _escape(char: str) -> bytes:

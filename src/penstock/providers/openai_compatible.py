@@ -35,7 +35,7 @@ class OpenAICompatible:
         self._transport = transport
         self._secret = (api_key or "").strip()
         self._origin, self._path = _address(name, base_url or row.base_url, row.query)
-        self._headers = [(b"content-type", b"application/json"), (b"accept-encoding", b"identity")]
+        self._headers = [(b"content-type", b"application/json")]
         self._headers += [(key.encode("latin-1"), value.encode("latin-1")) for key, value in row.headers]
         if self._secret:
             self._headers.append(_authorization(name, row.auth, self._secret))
@@ -105,14 +105,23 @@ def _address(name: str, base_url: str | None, query: str) -> tuple[Origin, bytes
     if base_url is None:
         msg = f"provider {name!r}: base_url is needed, for example https://llm.example.com/v1"
         raise ValueError(msg)
-    url = urlsplit(base_url)
-    if url.scheme not in {"http", "https"} or not url.hostname or url.username is not None:
-        msg = f"provider {name!r}: base_url must look like https://llm.example.com/v1, without a user or password"
-        raise ValueError(msg)
-    origin = Origin(url.scheme, url.hostname, url.port or (443 if url.scheme == "https" else 80))
+    try:
+        url = urlsplit(base_url)
+        port = url.port or (443 if url.scheme == "https" else 80)
+    except ValueError:
+        raise _unusable(name) from None
+    plain = base_url.isascii() and base_url.isprintable() and " " not in base_url
+    if url.scheme not in {"http", "https"} or not url.hostname or url.username is not None or not plain:
+        raise _unusable(name)
     path = url.path.rstrip("/") + "/chat/completions"
     questions = "&".join(part for part in (query, url.query) if part)
-    return origin, (f"{path}?{questions}" if questions else path).encode("ascii")
+    return Origin(url.scheme, url.hostname, port), (f"{path}?{questions}" if questions else path).encode()
+
+
+def _unusable(name: str) -> ValueError:
+    return ValueError(
+        f"provider {name!r}: base_url must look like https://llm.example.com/v1, without a user or password"
+    )
 
 
 def _authorization(name: str, auth: str, secret: str) -> tuple[bytes, bytes]:

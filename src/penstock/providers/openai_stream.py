@@ -12,8 +12,8 @@ from penstock.dialects.openai.response import ChunkRewriter, read_chunk
 from penstock.dialects.openai.sse import SseSplitter
 
 EVENT_LIMIT_BYTES = 8 * 1024 * 1024
-# Events without content that a provider may send before the first with content.
-EARLY_EVENTS = 4096
+# What a provider may send before the first event with content.
+EARLY_LIMIT_BYTES = 8 * 1024 * 1024
 # How long a body may stay open after [DONE]: closed cleanly, its connection can be used again.
 DONE_GRACE_S = 0.5
 
@@ -101,6 +101,7 @@ class Relay:
         self._reader = reader
         self._response = response
         self._early: list[Event] = []
+        self._early_bytes = 0
         self._handed_on = False
         self._over = False
         self._grace: asyncio.TimerHandle | None = None
@@ -184,8 +185,10 @@ class Relay:
             self.answer.feed(self._early)
             if not self.first_content.done():
                 self.first_content.set_result(None)
-        elif len(self._early) > EARLY_EVENTS:
-            self._break(UpstreamMalformed("The provider's stream has no content."))
+            return
+        self._early_bytes += sum(len(event.raw) for event in events)
+        if self._early_bytes > EARLY_LIMIT_BYTES:
+            self._break(UpstreamMalformed("The provider's stream is long and has no content."))
 
     def _finish(self) -> None:
         if not self._handed_on:

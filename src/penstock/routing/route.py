@@ -40,9 +40,8 @@ class Route:
             trail.task = call.task if call.task in self._policy.routes else "chat"
             return await proceed(replace(call, plan=choice.plan))
         trail.task = route.name
-        return await proceed(
-            replace(call, plan=choice.plan, limits=route.limits or call.limits, retry=route.retry),
-        )
+        limits = call.limits if route.times is None else route.times.over(call.limits)
+        return await proceed(replace(call, plan=choice.plan, limits=limits, retry=route.retry))
 
     def _decide(self, call: Call) -> Choice:
         try:

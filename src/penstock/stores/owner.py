@@ -25,7 +25,7 @@ class Owner:
         store: SqliteStore,
         *,
         on_error: Callable[[StoreFailed], None],
-        interval_s: float = 0.5,
+        interval_s: float = 1.0,
     ) -> None:
         self._log = log
         self._store = store

@@ -8,6 +8,7 @@ from functools import partial
 from penstock.core.answer import Answer, Outcome
 from penstock.core.call import Call, Usage
 from penstock.core.plan import Target
+from penstock.core.ports import Reservation
 from penstock.tenancy.ledger import Ledger
 
 
@@ -20,7 +21,7 @@ class Bill:
 
     __slots__ = ("_call", "_held", "_ledger", "_targets")
 
-    def __init__(self, call: Call, held: int, targets: Mapping[str, Target], ledger: Ledger) -> None:
+    def __init__(self, call: Call, held: Reservation, targets: Mapping[str, Target], ledger: Ledger) -> None:
         self._call = call
         self._held = held
         self._targets = targets
@@ -33,7 +34,7 @@ class Bill:
     def unanswered(self, error: BaseException) -> None:
         """Settle a call that got no answer: a failure is free, one cancelled while a target worked pays its input."""
         if isinstance(error, Exception):
-            self._ledger.settle(self._call.identity.tenant, self._held, 0)
+            self._ledger.settle(self._held, 0)
         else:
             self._settle(None)
 
@@ -49,4 +50,4 @@ class Bill:
             usage = usage or Usage(self._call.input_tokens, 0, estimated=True)
             cost = target.cost_nano_usd(usage.input_tokens, usage.output_tokens)
         trail.usage, trail.cost_nano_usd = usage, cost
-        self._ledger.settle(self._call.identity.tenant, self._held, cost)
+        self._ledger.settle(self._held, cost)

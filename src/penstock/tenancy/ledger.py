@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from penstock.core.call import Call
-from penstock.core.ports import Budgets, Clock, Log
+from penstock.core.ports import Budgets, Clock, Log, Reservation
 
 _DAY_S = 86_400
 
@@ -32,30 +32,35 @@ class Ledger:
         self._strict = strict
         self._alerted_on: dict[str, int] = {}
 
-    def hold(self, tenant: str, amount: int, limit: int) -> bool:
-        """Reserve ``amount`` of the day's ``limit``; false when it does not fit."""
-        spent = self._budgets.spent_nano_usd(tenant) + amount
-        if spent * 5 >= limit * 4:
-            self._alert(tenant, spent, limit)
+    def hold(self, tenant: str, amount: int, limit: int | None) -> Reservation | None:
+        """Reserve ``amount`` of the day's ``limit``; ``None`` when it does not fit."""
+        if limit is not None and amount:
+            spent = self._budgets.spent_nano_usd(tenant) + amount
+            if spent * 5 >= limit * 4:
+                self._alert(tenant, spent, limit)
         return self._budgets.reserve(tenant, amount, limit)
 
-    async def intend(self, call: Call, held: int) -> None:
+    def nothing(self, tenant: str) -> Reservation:
+        """A reservation for a call that will cost nothing."""
+        return Reservation(tenant, int(self._wall_clock() // _DAY_S), 0)
+
+    async def intend(self, call: Call, held: Reservation) -> None:
         """Write down that a call is about to cost money. Raises ``StoreFailed``."""
         sequence = self._log.append(
             {
                 "event_type": "llm_intent",
                 "call_id": call.call_id,
                 "tenant_id": call.identity.tenant,
-                "reserved_nano_usd": held,
+                "reserved_nano_usd": held.amount_nano_usd,
                 "time": self._wall_clock(),
             }
         )
         if self._strict:
             await self._log.flushed(sequence)
 
-    def settle(self, tenant: str, held: int, cost: int) -> None:
-        """Replace what was held, 0 for nothing, by the cost."""
-        self._budgets.settle(tenant, held, cost)
+    def settle(self, held: Reservation, cost: int) -> None:
+        """Replace what was held by the cost."""
+        self._budgets.settle(held, cost)
 
     def left(self, tenant: str, limit: int) -> int:
         """What the day's ``limit`` still has room for."""

@@ -12,6 +12,7 @@ from penstock.core.chain import Handler
 from penstock.core.errors import BudgetExceeded
 from penstock.core.plan import Decision, Degrade, Plan, Target, Use, plan_targets
 from penstock.core.policy import Tier
+from penstock.core.ports import Reservation
 from penstock.tenancy.bill import Bill
 from penstock.tenancy.fit import least
 from penstock.tenancy.ledger import Ledger
@@ -43,25 +44,24 @@ class Spend:
         bill.attach(answer)
         return answer
 
-    def _afford(self, call: Call) -> tuple[Call, int]:
-        """The call that the tenant can pay, and how much is held for it."""
+    def _afford(self, call: Call) -> tuple[Call, Reservation]:
+        """The call that the tenant can pay, and what is held for it."""
         tier, tenant = self._tiers[call.trail.tier], call.identity.tenant
         limit = tier.daily_budget_nano_usd
-        if limit is None or call.plan is None:
-            return call, 0
-        estimate = self._estimate(call, plan_targets(call.plan))
-        if estimate == 0 or self._ledger.hold(tenant, estimate, limit):
-            return call, estimate
+        estimate = 0 if limit is None or call.plan is None else self._estimate(call, plan_targets(call.plan))
+        held = self._ledger.hold(tenant, estimate, limit)
+        if held is not None:
+            return call, held
         if tier.when_over_budget == "refuse":
             call.trail.policy_decision = "deny:budget"
-            raise self._refusal(tenant, estimate, limit)
+            raise self._refusal(tenant, estimate, limit or 0)
         call.trail.policy_decision = "degrade:budget"
         call.trail.degraded = True
         if tier.degrade_to is not None:
-            estimate = self._estimate(call, (tier.degrade_to,))
-            if estimate == 0 or self._ledger.hold(tenant, estimate, limit):
-                return _degraded(call, Use(tier.degrade_to)), estimate
-        return _degraded(call, Degrade(tier.degrade_text)), 0
+            held = self._ledger.hold(tenant, self._estimate(call, (tier.degrade_to,)), limit)
+            if held is not None:
+                return _degraded(call, Use(tier.degrade_to)), held
+        return _degraded(call, Degrade(tier.degrade_text)), self._ledger.nothing(tenant)
 
     def _estimate(self, call: Call, aliases: Iterable[str]) -> int:
         """The most that one of these targets could ask. Input is billed once, output for every choice."""

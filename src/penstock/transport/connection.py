@@ -130,7 +130,10 @@ class Connection(asyncio.Protocol):
         self._deliver(response)
 
     def eof_received(self) -> None:
-        """The peer has closed in order; only this completes a body without a stated length."""
+        """The peer has closed in order; only this completes a body without a stated length.
+
+        uvloop tells a TLS connection that was cut from one that was closed; asyncio's own TLS takes both for this.
+        """
         response = self._response
         if response is not None and self._parser.eof():
             self.lost = True

@@ -65,7 +65,7 @@ class Lane:
         except StaleConnection:
             raise
         except BaseException:
-            if head.cancelled() or head.exception() is not None:
+            if head.cancel() or head.cancelled() or head.exception() is not None:
                 connection.drop()
             else:  # cancelled in the moment after the head had come
                 head.result().close()
@@ -110,7 +110,7 @@ class Lane:
             async with asyncio.timeout(self._limits.wait_s):
                 return await waiter
         except BaseException as error:
-            if not waiter.cancelled():  # granted, and cancelled before it could be used
+            if not waiter.cancel() and not waiter.cancelled():  # granted, and cancelled before it could be used
                 self._hand_back(waiter.result())
             if isinstance(error, TimeoutError):
                 raise self._all_busy() from None

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import string
+from functools import lru_cache
+
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from penstock.core.errors import UpstreamMalformed
@@ -11,8 +14,12 @@ from penstock.core.ports import HttpRequest, Origin
 _OWN_HEADERS = frozenset(
     (b"host", b"content-length", b"transfer-encoding", b"connection", b"accept-encoding", b"expect", b"upgrade", b"te")
 )
+_TOKEN = frozenset(b"!#$%&'*+-.^_`|~" + string.digits.encode() + string.ascii_letters.encode())  # RFC 9110, 5.6.2
 # Response headers that decide what the body is.
 _FRAMING = frozenset((b"content-length", b"transfer-encoding", b"content-encoding"))
+
+_SWITCHING_PROTOCOLS = 101
+_FINAL = 200  # and above: the answer itself
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -29,9 +36,7 @@ def encode_request(request: HttpRequest, host: bytes) -> bytes:
     lines = len(request.headers) + 4  # beside the headers: request line, host, accept-encoding, the empty line
     parts = [request.method, b" ", request.path, b" HTTP/1.1\r\nhost: ", host, b"\r\naccept-encoding: identity\r\n"]
     for name, value in request.headers:
-        if name.lower() in _OWN_HEADERS:
-            raise ValueError(f"the transport sets {name.decode('latin-1')} itself")
-        parts += (name, b": ", value, b"\r\n")
+        parts += (_field(name), value, b"\r\n")
     if request.body or request.method != b"GET":
         parts.append(b"content-length: %d\r\n" % len(request.body))
         lines += 1
@@ -40,6 +45,15 @@ def encode_request(request: HttpRequest, host: bytes) -> bytes:
     if len(head) - len(head.translate(None, b"\r\n\0")) != 2 * lines or b" " in request.path:
         raise ValueError("a request's method, path and headers hold no CR, LF or NUL, and its path no space")
     return head + request.body
+
+
+@lru_cache(maxsize=256)  # names are few, and asked for in every request
+def _field(name: bytes) -> bytes:
+    if not name or not _TOKEN.issuperset(name):
+        raise ValueError(f"not a header name: {name!r}")
+    if name.lower() in _OWN_HEADERS:
+        raise ValueError(f"the transport sets {name.decode()} itself")
+    return name + b": "
 
 
 class ResponseParser:
@@ -73,12 +87,10 @@ class ResponseParser:
         self._quiet_bytes += len(data)
         try:
             self._parser.feed_data(data)
-        except HttpParserError as error:
+        except (HttpParserError, HttpParserUpgrade) as error:
             self.reusable = False
             if not self.complete:
                 raise self._explained(error) from None
-        except HttpParserUpgrade:
-            raise self._malformed("a protocol switch that nobody asked for") from None
         if self._pieces:
             self._quiet_bytes = 0
         elif self._quiet_bytes > self._head_bytes and not self.complete:
@@ -121,7 +133,9 @@ class ResponseParser:
         if self._quiet_bytes > self._head_bytes and self._measured_head() > self._head_bytes:
             raise self._too_long()
         status = self._parser.get_status_code()
-        if status < 200:  # noqa: PLR2004 - interim: the answer is still to come
+        if status == _SWITCHING_PROTOCOLS:
+            raise self._malformed("a protocol switch that nobody asked for")
+        if status < _FINAL:  # interim: the answer is still to come
             self.headers = []
             self._length_known = False
             return
@@ -158,7 +172,7 @@ class ResponseParser:
     def _measured_head(self) -> int:
         return sum(len(name) + len(value) + 4 for name, value in self.headers)
 
-    def _explained(self, error: HttpParserError) -> UpstreamMalformed:
+    def _explained(self, error: Exception) -> UpstreamMalformed:
         cause = error.__context__
         return cause if isinstance(cause, UpstreamMalformed) else self._malformed("a response that is not HTTP/1.1")
 

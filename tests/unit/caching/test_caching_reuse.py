@@ -4,8 +4,7 @@ from typing import Any
 
 import pytest
 
-from penstock.caching import ExactCache, Reuse
-from penstock.caching.memory import CacheBounds
+from penstock.caching import CacheBounds, ExactCache, Reuse
 from penstock.core.answer import CANCEL, DISCONNECT, END, Answer, Event, Outcome
 from penstock.core.call import Call, Usage
 from penstock.core.errors import UpstreamCut, UpstreamUnavailable
@@ -82,13 +81,15 @@ async def test_calls_that_ask_for_it_or_are_deterministic_are_reused(
     assert shop.asked == (1 if "hit" in verdicts else 2)
 
 
-async def test_a_degraded_call_is_not_reused() -> None:
+async def test_a_degraded_call_is_neither_answered_from_memory_nor_kept() -> None:
     shop = Shop()
+    await shop.ask()
     for _ in range(2):
         call = make_call(plan=PLAN, temperature=0.0)
         call.trail.degraded = True
         await shop.stage(call, shop.backend)
-    assert shop.asked == 2
+        assert call.trail.cache == ""
+    assert shop.asked == 3
 
 
 async def test_tenants_share_nothing() -> None:

@@ -5,8 +5,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penstock.caching import ExactCache
-from penstock.caching.memory import CacheBounds
+from penstock.caching import CacheBounds, ExactCache
 from support.clocks import HandClock
 
 
@@ -55,6 +54,15 @@ def test_the_least_recently_used_goes_first() -> None:
     kept.get("acme", b"a")
     kept.put("acme", b"d", b"d")
     assert [kept.get("acme", key) for key in (b"a", b"b", b"c", b"d")] == [b"a", None, b"c", b"d"]
+
+
+def test_a_full_cache_loses_what_no_tenant_has_used_for_longest() -> None:
+    kept = cache(max_entries=3, tenant_share=1.0)
+    for tenant in ("a", "b", "c"):
+        kept.put(tenant, b"key", b"value")
+    kept.get("a", b"key")
+    kept.put("d", b"key", b"value")
+    assert [kept.get(tenant, b"key") is not None for tenant in "abcd"] == [True, False, True, True]
 
 
 def test_a_tenant_that_fills_its_share_evicts_only_itself() -> None:

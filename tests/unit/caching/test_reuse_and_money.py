@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from penstock.caching import ExactCache, Reuse
-from penstock.caching.memory import CacheBounds
+from penstock.caching import CacheBounds, ExactCache, Reuse
 from penstock.core.answer import DISCONNECT, END, Answer, Outcome
 from penstock.core.call import Call, Usage
 from penstock.core.chain import chain

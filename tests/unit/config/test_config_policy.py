@@ -4,7 +4,7 @@ from pathlib import Path
 
 from penstock.config import load_settings
 from penstock.core.plan import Degrade, First, Use
-from penstock.core.policy import FAST_RETRY, PATIENT_RETRY
+from penstock.core.policy import FAST_RETRY, PATIENT_RETRY, TimeLimits
 from support.configs import DEMO, GOOD, PROVIDERS, load_text
 
 MODELS = PROVIDERS + "models:\n" + "".join(f"  {name}: {{provider: sim, model_id: m}}\n" for name in "abc")
@@ -52,15 +52,16 @@ def test_every_way_to_write_a_route(tmp_path: Path) -> None:
 
 def test_a_route_without_deadline_leaves_times_to_the_endpoint(tmp_path: Path) -> None:
     routes = load_text(tmp_path, MODELS + "routing: {r: a, p: {primary: a, retry: patient}}\n").policy().routes
-    assert (routes["r"].limits, routes["r"].retry) == (None, FAST_RETRY)
+    assert (routes["r"].times, routes["r"].retry) == (None, FAST_RETRY)
     assert routes["p"].retry == PATIENT_RETRY
 
 
-def test_times_are_seconds_and_fit_into_the_deadline(tmp_path: Path) -> None:
-    text = MODELS + "routing: {r: {primary: a, deadline_ms: 10000, attempt_timeout_ms: 4000}}\n"
-    limits = load_text(tmp_path, text).policy().routes["r"].limits
-    assert limits is not None
-    assert (limits.total_s, limits.attempt_s, limits.first_content_s, limits.idle_gap_s) == (10.0, 4.0, 10.0, 10.0)
+def test_a_route_changes_only_the_times_that_it_names(tmp_path: Path) -> None:
+    text = MODELS + "routing: {r: {primary: a, attempt_timeout_ms: 4000, idle_gap_ms: 250}}\n"
+    times = load_text(tmp_path, text).policy().routes["r"].times
+    assert times is not None
+    limits = times.over(TimeLimits(total_s=600, first_content_s=60, idle_gap_s=60))
+    assert limits == TimeLimits(total_s=600, first_content_s=60, idle_gap_s=0.25, attempt_s=4.0)
 
 
 def test_endpoints_that_are_not_named_keep_their_limit(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from penstock.dialects.openai import compose_fields, read_chat, write_chat
@@ -15,21 +15,24 @@ from support.calls import make_call
 BASE = {"model": "fast", "messages": [{"role": "user", "content": "Hello"}]}
 
 
-def written(body: dict[str, Any], *, cap: int | None = None, field: str = "max_tokens", ask: bool = True, **call: Any) -> Any:
+def written(
+    body: dict[str, Any], *, cap: int | None = None, field: str = "max_tokens", ask: bool = True, **call: Any
+) -> Any:
     raw = write_chat(
         make_call(body, **call), model_id="m-1", max_output_tokens=cap, max_tokens_field=field, ask_usage=ask
     )
     return msgspec.json.decode(raw)
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.text(max_size=10), st.integers() | st.text() | st.lists(st.booleans()), max_size=6))
-def test_unknown_fields_survive(extra: dict[str, Any]):
+def test_unknown_fields_survive(extra: dict[str, Any]) -> None:
     extra = {key: value for key, value in extra.items() if key not in {"model", "max_tokens", "max_completion_tokens"}}
     out = written(BASE | extra)
     assert out == BASE | extra | {"model": "m-1"}
 
 
-def test_values_are_forwarded_byte_for_byte():
+def test_values_are_forwarded_byte_for_byte() -> None:
     body = b'{"model":"fast","messages":[{"role":"user","content":"\\u00e9 \xc3\xa9"}],"x": {"a" : 1.0e2}}'
     call = make_call(fields=read_chat(body).fields)
     out = write_chat(call, model_id="m-1", max_output_tokens=None, max_tokens_field="max_tokens", ask_usage=True)
@@ -37,7 +40,7 @@ def test_values_are_forwarded_byte_for_byte():
 
 
 @pytest.mark.parametrize("field", ["max_tokens", "max_completion_tokens"])
-def test_the_cap_stands_under_one_spelling(field: str):
+def test_the_cap_stands_under_one_spelling(field: str) -> None:
     out = written(BASE | {"max_tokens": 900, "max_completion_tokens": 800}, cap=256, field=field)
     assert {key: value for key, value in out.items() if key.startswith("max")} == {field: 256}
 
@@ -50,22 +53,22 @@ def test_the_cap_stands_under_one_spelling(field: str):
         ({"include_obfuscation": False}, {"include_obfuscation": False, "include_usage": True}),
     ],
 )
-def test_a_stream_asks_for_usage(options: Any, sent: Any):
+def test_a_stream_asks_for_usage(options: Any, sent: Any) -> None:
     out = written(BASE | {"stream": True, "stream_options": options}, stream=True)
     assert out["stream_options"] == sent
 
 
-def test_a_provider_without_stream_options_gets_none():
+def test_a_provider_without_stream_options_gets_none() -> None:
     out = written(BASE | {"stream": True, "stream_options": {"include_usage": True}}, stream=True, ask=False)
     assert "stream_options" not in out
     assert out["stream"] is True
 
 
-def test_a_whole_answer_asks_for_nothing_more():
+def test_a_whole_answer_asks_for_nothing_more() -> None:
     assert written(BASE) == BASE | {"model": "m-1"}
 
 
-def test_composed_fields_make_a_request():
+def test_composed_fields_make_a_request() -> None:
     fields = compose_fields([{"role": "user", "content": "Hi"}], temperature=0.0, max_output_tokens=64)
     out = write_chat(
         make_call(fields=fields, stream=True),

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from penstock.core.call import PromptRef
@@ -28,7 +28,7 @@ def refusal(**fields: Any) -> InvalidParameter:
     return caught.value
 
 
-def test_the_facts_stand_beside_the_fields():
+def test_the_facts_stand_beside_the_fields() -> None:
     request = read(
         stream=True,
         stream_options={"include_usage": True},
@@ -46,20 +46,20 @@ def test_the_facts_stand_beside_the_fields():
     assert bytes(request.fields["max_tokens"]) == b"100"
 
 
-def test_plain_requests_have_plain_facts():
+def test_plain_requests_have_plain_facts() -> None:
     request = read()
     assert (request.stream, request.include_usage, request.choices, request.user) == (False, False, 1, "")
     assert (request.temperature, request.max_output_tokens, request.prompt) == (None, None, None)
 
 
-def test_what_nobody_here_knows_stays_byte_for_byte():
+def test_what_nobody_here_knows_stays_byte_for_byte() -> None:
     body = b'{"model":"fast","messages":[{"role":"user","content":[{"type":"hologram", "data":{"x": 1.50}}]}],"x": [1,  2]}'
     fields = read_chat(body).fields
     assert bytes(fields["messages"]) == b'[{"role":"user","content":[{"type":"hologram", "data":{"x": 1.50}}]}]'
     assert bytes(fields["x"]) == b"[1,  2]"
 
 
-def test_a_key_given_twice_has_one_value():
+def test_a_key_given_twice_has_one_value() -> None:
     request = read_chat(b'{"model":"a","model":"b","messages":[{"role":"user","content":"x"}]}')
     assert request.model == "b"
     assert bytes(request.fields["model"]) == b'"b"'
@@ -79,7 +79,7 @@ def test_a_key_given_twice_has_one_value():
         {"reasoning_effort": "high", "service_tier": "flex", "a_field_of_next_year": {"deep": [1]}},
     ],
 )
-def test_nothing_that_openai_takes_is_refused(fields: dict[str, Any]):
+def test_nothing_that_openai_takes_is_refused(fields: dict[str, Any]) -> None:
     assert read(**fields).model == "fast"
 
 
@@ -111,7 +111,7 @@ def test_nothing_that_openai_takes_is_refused(fields: dict[str, Any]):
         ("prompt_variables", []),
     ],
 )
-def test_a_wrong_value_is_named_with_what_it_must_be(param: str, value: Any):
+def test_a_wrong_value_is_named_with_what_it_must_be(param: str, value: Any) -> None:
     error = refusal(**{param: value})
     assert error.param == param
     assert error.message.startswith(f"`{param}` must be ")
@@ -124,6 +124,10 @@ def test_a_wrong_value_is_named_with_what_it_must_be(param: str, value: Any):
         ({"messages": [{"content": "x"}]}, "messages[0].role"),
         ({"messages": [{"role": "user", "content": 5}]}, "messages[0].content"),
         ({"messages": [{"role": "user", "content": [{"text": "x"}]}]}, "messages[0].content[0].type"),
+        ({"messages": ["hello"]}, "messages[0]"),
+        ({"messages": [{"role": "user", "content": ["x"]}]}, "messages[0].content[0]"),
+        ({"stop": ["a", 5]}, "stop[1]"),
+        ({"tools": [3]}, "tools[0]"),
         ({"tools": [TOOL, {"type": "function"}]}, "tools[1].function"),
         ({"tools": [{"type": "function", "function": {"name": ""}}]}, "tools[0].function.name"),
         ({"tools": [TOOL], "tool_choice": {"type": "function"}}, "tool_choice.function"),
@@ -132,26 +136,28 @@ def test_a_wrong_value_is_named_with_what_it_must_be(param: str, value: Any):
         ({"prompt_version": "v1"}, "prompt_id"),
     ],
 )
-def test_a_wrong_part_is_named_by_its_path(fields: dict[str, Any], param: str):
+def test_a_wrong_part_is_named_by_its_path(fields: dict[str, Any], param: str) -> None:
     error = refusal(**fields)
     assert error.param == param
     assert param in error.message
 
 
-def test_a_missing_model_is_named():
+def test_a_missing_model_is_named() -> None:
     with pytest.raises(InvalidParameter, match="`model` is missing") as caught:
         read_chat(b'{"messages":[{"role":"user","content":"x"}]}')
     assert caught.value.param == "model"
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"[]", b'"x"', b"null", b"\xff{}", b'{"model":"\xff"}', b'{"a":1}x', b"\x00"])
-def test_what_is_no_json_object_is_malformed(body: bytes):
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"[]", b'"x"', b"null", b"\xff{}", b'{"model":"\xff"}', b'{"a":1}x', b"\x00"]
+)
+def test_what_is_no_json_object_is_malformed(body: bytes) -> None:
     with pytest.raises(MalformedJson):
         read_chat(body)
 
 
 @pytest.mark.parametrize("bracket", [b"[", b'{"a":'])
-def test_nesting_is_bounded(bracket: bytes):
+def test_nesting_is_bounded(bracket: bytes) -> None:
     def nested(levels: int) -> bytes:
         closing = b"]" if bracket == b"[" else b"}"
         inner = bracket * levels + b"1" + closing * levels
@@ -164,16 +170,16 @@ def test_nesting_is_bounded(bracket: bytes):
         read_chat(nested(100_000))
 
 
-def test_brackets_in_strings_are_text():
+def test_brackets_in_strings_are_text() -> None:
     text = '"[{' * 500 + "\\"
     assert read(messages=[{"role": "user", "content": text}]).model == "fast"
 
 
-def test_many_shallow_brackets_are_not_deep():
+def test_many_shallow_brackets_are_not_deep() -> None:
     assert read(metadata={}, x=[[]] * 1000).model == "fast"
 
 
-def test_images_count_at_a_flat_rate_and_tools_by_their_bytes():
+def test_images_count_at_a_flat_rate_and_tools_by_their_bytes() -> None:
     image = "data:image/png;base64," + base64.b64encode(bytes(300_000)).decode()
     part = {"type": "image_url", "image_url": {"url": image}}
     request = read(messages=[{"role": "user", "content": [{"type": "text", "text": "a" * 40}, part]}])
@@ -181,7 +187,7 @@ def test_images_count_at_a_flat_rate_and_tools_by_their_bytes():
     assert read(tools=[TOOL]).input_tokens - read().input_tokens == len(msgspec.json.encode([TOOL])) // 4
 
 
-def test_a_prompt_reference_is_the_gateways_own():
+def test_a_prompt_reference_is_the_gateways_own() -> None:
     request = read_chat(
         b'{"model":"fast","prompt_id":"triage","prompt_version":"v1","prompt_variables":{"name":"Ada"},"messages":[]}'
     )
@@ -191,24 +197,31 @@ def test_a_prompt_reference_is_the_gateways_own():
 
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53), 2**53)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
     max_leaves=12,
 )
-KNOWN = st.sampled_from(["messages", "tools", "tool_choice", "response_format", "stop", "stream_options", "n", "prompt_id"])
+KNOWN = st.sampled_from(
+    ["messages", "tools", "tool_choice", "response_format", "stop", "stream_options", "n", "prompt_id"]
+)
 
 
+@settings(deadline=None)
 @given(st.dictionaries(KNOWN | st.text(max_size=6), JSON, max_size=5))
-def test_any_json_is_read_or_refused_in_plain_words(fields: dict[str, Any]):
+def test_any_json_is_read_or_refused_in_plain_words(fields: dict[str, Any]) -> None:
     try:
-        request = read(**fields)
+        outcome = f"{read(**fields).input_tokens} tokens"
     except InvalidRequest as error:
-        assert "Expected `" not in error.message
-    else:
-        assert request.input_tokens >= 0
+        outcome = error.message
+    assert "Expected `" not in outcome
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=60))
-def test_any_bytes_are_read_or_refused(body: bytes):
+def test_any_bytes_are_read_or_refused(body: bytes) -> None:
     with pytest.raises(InvalidRequest):
         read_chat(body)

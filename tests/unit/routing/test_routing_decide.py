@@ -10,20 +10,20 @@ from penstock.core.answer import Answer
 from penstock.core.call import Call
 from penstock.core.errors import ModelNotAllowed, ModelNotFound
 from penstock.core.plan import Degrade, First, Plan, Target, Use, plan_targets
-from penstock.core.policy import PATIENT_RETRY, Policy, Route, Tier, TimeLimits
+from penstock.core.policy import PATIENT_RETRY, Policy, Route, Tier, TimeOverrides
 from penstock.routing import Route as RouteStage
 from penstock.routing import decide
 from support.calls import complete_answer, make_call
 
 NAMES = ("small", "balanced", "strong")
 TARGETS = {name: Target(name, f"mock-{name}", f"{name}-v1") for name in NAMES}
-SLOW = TimeLimits(total_s=90, first_content_s=9, idle_gap_s=3)
+SLOW = TimeOverrides(total_s=90, idle_gap_s=3)
 ROUTES = {
     "extract": Route(name="extract", plan=First((Use("small"), Use("balanced")))),
     "reasoning": Route(
         name="reasoning",
         plan=First((Use("strong"), Use("balanced"), Degrade("later"))),
-        limits=SLOW,
+        times=SLOW,
         retry=PATIENT_RETRY,
     ),
     "deep": Route(name="deep", plan=Use("strong")),
@@ -118,7 +118,7 @@ async def test_the_stage_hands_on_plan_limits_and_retry_and_leaves_its_decision(
     call.trail.tier = "all"
     await RouteStage(POLICY)(call, proceed)
     assert seen[0].plan == ROUTES["reasoning"].plan
-    assert (seen[0].limits, seen[0].retry) == (SLOW, PATIENT_RETRY)
+    assert (seen[0].limits, seen[0].retry) == (SLOW.over(call.limits), PATIENT_RETRY)
     assert call.trail.task == "reasoning"
     assert call.trail.decision is not None
     assert call.trail.decision.rule == "task"

@@ -117,6 +117,18 @@ async def test_the_refusal_of_a_user_names_the_endpoint() -> None:
         await gate.ask(user_call("ada"))
 
 
+async def test_of_two_full_windows_the_one_that_takes_longest_is_told() -> None:
+    gate = Gate(tier(requests_per_minute=2, user_requests_per_minute=1))
+    await gate.admitted(1, user_hash="bob")
+    gate.clock.pass_s(30)
+    await gate.admitted(1, user_hash="ada")
+    with pytest.raises(RateLimited, match="This user") as refused:
+        await gate.ask(user_call("ada"))
+    assert refused.value.retry_after_s == 120
+    gate.clock.pass_s(120)
+    assert await gate.admitted(1, user_hash="ada") == 1
+
+
 async def test_the_trail_tells_the_tightest_window() -> None:
     gate = Gate(tier(requests_per_minute=100, user_requests_per_minute=7))
     call = user_call("ada")

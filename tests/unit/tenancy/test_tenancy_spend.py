@@ -51,6 +51,11 @@ class Till:
     def spent(self) -> int:
         return self.budgets.spent_nano_usd("acme")
 
+    def spend(self, cost: int) -> None:
+        held = self.budgets.reserve("acme", 0, None)
+        assert held is not None
+        self.budgets.settle(held, cost)
+
     async def dispatch(self, call: Call) -> Answer:
         self.seen = call
         if isinstance(call.plan, Degrade):
@@ -227,7 +232,7 @@ async def test_a_thousand_ends_of_every_kind_leave_nothing_held() -> None:
 
 async def test_over_budget_is_refused_with_figures_and_the_time_of_the_reset() -> None:
     till = Till(daily_budget_nano_usd=2000 * MICRO)
-    till.budgets.settle("acme", 0, 1999_500)
+    till.spend(1999_500)
     call = make_call(plan=PLAN, max_output_tokens=100)
     with pytest.raises(
         BudgetExceeded, match=r"may cost 0\.000001 USD.*'acme' has 0 USD left of today's 0\.002 USD"
@@ -266,7 +271,7 @@ async def test_over_budget_with_nothing_that_fits_answers_a_text_for_nothing(deg
 
 async def test_a_free_target_is_open_even_when_the_budget_is_overspent() -> None:
     till = Till(daily_budget_nano_usd=500)
-    till.budgets.settle("acme", 0, 600)
+    till.spend(600)
     call, _ = await till.ask(plan=Use("local"))
     assert call.trail.policy_decision == "allow"
 
@@ -276,7 +281,7 @@ async def test_an_alert_comes_once_a_day_before_the_limit() -> None:
     plan: Plan = Use("fast")
     spent = []
     for _ in range(4):
-        till.budgets.settle("acme", 0, 500)
+        till.spend(500)
         try:
             _, answer = await till.ask(plan=plan)
         except BudgetExceeded:
@@ -286,7 +291,7 @@ async def test_an_alert_comes_once_a_day_before_the_limit() -> None:
     assert [(tenant, limit) for tenant, _, limit in till.alerts] == [("acme", 2000)]
     assert till.alerts[0][1] >= 1600
     till.clock.pass_s(86_400)
-    till.budgets.settle("acme", 0, 1700)
+    till.spend(1700)
     await till.ask(plan=plan)
     assert len(till.alerts) == 2
 

@@ -60,9 +60,15 @@ def test_get_without_a_body_states_no_length_and_post_does() -> None:
 
 @pytest.mark.parametrize("bad", [b"a\rb", b"a\nb", b"a\0b", b"a\r\nx: y"])
 def test_control_characters_cannot_reach_the_wire(bad: bytes) -> None:
-    for headers, path in [(((b"x", bad),), b"/"), (((bad, b"x"),), b"/"), ((), b"/" + bad)]:
+    for headers, path in [(((b"x", bad),), b"/"), ((), b"/" + bad)]:
         with pytest.raises(ValueError, match="CR, LF or NUL"):
             encode_request(request(headers=headers, path=path), b"h")
+
+
+@pytest.mark.parametrize("name", [b"", b"a b", b"content-length ", b"x:", b"x\r\ny", b"x\0", "ü".encode()])
+def test_a_header_name_is_a_token(name: bytes) -> None:
+    with pytest.raises(ValueError, match="not a header name"):
+        encode_request(request(headers=((name, b"x"),)), b"h")
 
 
 def test_a_path_with_a_space_cannot_reach_the_wire() -> None:
@@ -188,9 +194,16 @@ def test_shapes_that_two_readers_could_read_differently_are_malformed(head: byte
         parse(*(data[i : i + 1] for i in range(len(data))))
 
 
-def test_a_switch_of_protocols_is_malformed() -> None:
+@pytest.mark.parametrize("headers", [b"", b"connection: upgrade\r\nupgrade: x\r\n"])
+def test_a_switch_of_protocols_is_malformed(headers: bytes) -> None:
     with pytest.raises(UpstreamMalformed, match="switch"):
-        parse(b"HTTP/1.1 101 Switching\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n")
+        parse(b"HTTP/1.1 101 Switching\r\n" + headers + b"\r\n")
+
+
+def test_what_follows_a_complete_answer_cannot_spoil_it() -> None:
+    switch = b"HTTP/1.1 101 Switching\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n"
+    parser, body = parse(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok" + switch)
+    assert (parser.status, body, parser.complete, parser.reusable) == (200, b"ok", True, False)
 
 
 @pytest.mark.parametrize(

@@ -3,13 +3,21 @@
 from penstock.dialects.openai.body import compose_fields, write_chat
 from penstock.dialects.openai.errors import DONE, error_body, error_event
 from penstock.dialects.openai.request import ChatRequest, read_chat
-from penstock.dialects.openai.response import Chunk, Completion, read_chunk, read_completion, rename_model
+from penstock.dialects.openai.response import (
+    Chunk,
+    ChunkRewriter,
+    Completion,
+    read_chunk,
+    read_completion,
+    rename_model,
+)
 from penstock.dialects.openai.sse import SseSplitter
 
 __all__ = [
     "DONE",
     "ChatRequest",
     "Chunk",
+    "ChunkRewriter",
     "Completion",
     "SseSplitter",
     "compose_fields",

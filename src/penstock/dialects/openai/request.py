@@ -6,6 +6,7 @@ fields, content parts and tools that nobody here knows are passed on as they are
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
@@ -19,6 +20,7 @@ MAX_DEPTH = 128
 # An image, a sound or a file is counted at a flat rate, never by the length of its base64.
 MEDIA_TOKENS = 1000
 
+_INDEX = re.compile(r"\[\d+\]")
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _Count: TypeAlias = Annotated[int, Meta(ge=1)]
 _Name: TypeAlias = Annotated[str, Meta(min_length=1)]
@@ -100,9 +102,11 @@ class _Chat(Struct):
 _MUST_BE = {
     "model": "a non-empty string: the name of a model or route",
     "messages": "a non-empty array of message objects",
-    "messages.role": "one of: system, developer, user, assistant, tool, function",
-    "messages.content": "a string, an array of content parts or null",
-    "messages.content.type": "a string naming the kind of the content part",
+    "messages[]": "an object with a role and content",
+    "messages[].role": "one of: system, developer, user, assistant, tool, function",
+    "messages[].content": "a string, an array of content parts or null",
+    "messages[].content[]": "a content part: an object with a type",
+    "messages[].content[].type": "a string naming the kind of the content part",
     "stream": "true or false",
     "stream_options": "an object",
     "stream_options.include_usage": "true or false",
@@ -115,13 +119,15 @@ _MUST_BE = {
     "n": "an integer from 1 to 128",
     "seed": "an integer",
     "stop": "a string or an array of at most 4 strings",
+    "stop[]": "a string",
     "logprobs": "true or false",
     "top_logprobs": "an integer from 0 to 20",
     "tools": "an array of tool objects",
-    "tools.type": "a string, usually `function`",
-    "tools.function": "an object with the function's name",
-    "tools.function.name": "a non-empty string",
-    "tools.custom.name": "a non-empty string",
+    "tools[]": "an object with a type, usually `function`",
+    "tools[].type": "a string, usually `function`",
+    "tools[].function": "an object with the function's name",
+    "tools[].function.name": "a non-empty string",
+    "tools[].custom.name": "a non-empty string",
     "tool_choice": "`none`, `auto`, `required` or an object that names a tool",
     "tool_choice.type": "one of: function, custom, allowed_tools",
     "tool_choice.function": "an object with the function's name",
@@ -261,10 +267,9 @@ def _too_deep() -> JsonTooDeep:
 
 
 def _wrong(param: str, *, missing: bool = False) -> InvalidParameter:
-    words = _MUST_BE.get("".join(part.partition("]")[2] or part for part in param.split("[")))
-    if missing:
-        return InvalidParameter(f"`{param}` is missing" + (f": it must be {words}." if words else "."), param=param)
-    return InvalidParameter(f"`{param}` must be {words}." if words else f"`{param}` is of a wrong type.", param=param)
+    words = _MUST_BE.get(_INDEX.sub("[]", param), "of another type")
+    fault = "is missing: it must be" if missing else "must be"
+    return InvalidParameter(f"`{param}` {fault} {words}.", param=param)
 
 
 def _explain(problem: str) -> InvalidParameter | MalformedJson:

@@ -108,19 +108,6 @@ class Chunk(Struct, gc=False):
     error: Raw = Raw()
 
     @property
-    def has_content(self) -> bool:
-        """Whether the chunk ends the wait for the first content."""
-        return any(choice.delta or choice.finish_reason for choice in self.choices or ())
-
-    @property
-    def finish_reason(self) -> str | None:
-        """Of the last choice that ends in this chunk."""
-        reason = None
-        for choice in self.choices or ():
-            reason = choice.finish_reason or reason
-        return reason
-
-    @property
     def usage(self) -> Usage | None:
         """Tokens so far, where the provider says."""
         return _usage(self.wire_usage)

@@ -30,7 +30,7 @@ class Connection(asyncio.Protocol):
         self._turns = Turns(service.faces, service.app, service.limits.body_bytes, self._changed)
         self._held: list[bytes] = []
         self._held_bytes = 0
-        self._parsing = False
+        self._parsing = self._stale = False
         self._unsent_bytes = 0
         self._wire: Wire
         self._intake: Intake
@@ -123,6 +123,9 @@ class Connection(asyncio.Protocol):
                     break
                 self._intake.feed(view[start : start + _SLICE_BYTES])
         self._parsing = False
+        if self._stale:
+            self._stale = False
+            self._changed()
 
     def _hold(self, data: bytes) -> None:
         self._held.append(data)
@@ -131,12 +134,18 @@ class Connection(asyncio.Protocol):
             self._wire.flow.pause_reading()
 
     def _changed(self) -> None:
+        if self._parsing:  # most requests come whole: what changes meanwhile matters once, at the end
+            self._stale = True
+            return
         self._arm()
-        if self._held and not self._parsing and not self._turns.busy and not self._wire.closing:
+        if self._turns.busy or self._wire.closing:
+            return
+        # An app that read little of its request, or a client that pipelined much, had us stop.
+        self._wire.flow.resume_reading()
+        if self._held:
             data = b"".join(self._held)
             self._held.clear()
             self._held_bytes = 0
-            self._wire.flow.resume_reading()
             self._parse(data)
 
     def _refuse(self, error: PenstockError) -> None:

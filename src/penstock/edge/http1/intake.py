@@ -40,6 +40,7 @@ class Intake:
         self.in_head = False
         self._listener = listener
         self._limits = limits
+        self._max_head_bytes = limits.head_bytes
         self._peer = peer
         self._parser = httptools.HttpRequestParser(self)
         self._deaf = False
@@ -69,7 +70,7 @@ class Intake:
             self._stuck_bytes = 0
             return
         self._stuck_bytes += len(data)
-        if self._stuck_bytes > self._limits.head_bytes:
+        if self._stuck_bytes > self._max_head_bytes:
             self._refuse(self._head_too_large())
 
     def stop(self) -> None:
@@ -103,7 +104,7 @@ class Intake:
         if self._deaf:
             return
         self._head_bytes += len(name) + len(value) + 4
-        if self._head_bytes > self._limits.head_bytes or len(self._fields) >= self._limits.headers_count:
+        if self._head_bytes > self._max_head_bytes:
             self._refuse(self._head_too_large())
         elif self.in_head:  # trailers are counted and dropped
             self._fields.append((name.lower(), value))
@@ -112,7 +113,7 @@ class Intake:
         """The head is whole."""
         if self._deaf:
             return
-        if self._head_bytes > self._limits.head_bytes:
+        if self._head_bytes > self._max_head_bytes or len(self._fields) > self._limits.headers_count:
             self._refuse(self._head_too_large())
             return
         parser = self._parser

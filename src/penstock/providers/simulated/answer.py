@@ -94,16 +94,22 @@ def _sentence(request: dict[str, Any], messages: list[dict[str, Any]], asked: st
 def _tool_to_call(request: dict[str, Any]) -> tuple[Tool, Any] | None:
     """The tool that ``tool_choice`` names, else the first; with its parameters' schema."""
     choice = request.get("tool_choice") or "auto"
-    tools = [(kind, tool[kind]) for tool in request.get("tools") or () if (kind := tool.get("type")) in tool]
+    kinds = [(str(tool.get("type")), tool) for tool in request.get("tools") or ()]
+    tools = [(kind, tool[kind]) for kind, tool in kinds if isinstance(tool.get(kind), dict)]
     if choice == "none" or not tools:
         return None
     if isinstance(choice, dict):
-        if choice.get("type") == "allowed_tools":
-            choice = ((choice.get("allowed_tools") or {}).get("tools") or [{}])[0]
-        name = (choice.get(choice.get("type", "")) or {}).get("name")
+        if choice["type"] == "allowed_tools":
+            allowed = _object(choice.get("allowed_tools")).get("tools")
+            choice = _object(allowed[0] if isinstance(allowed, list) and allowed else None)
+        name = _object(choice.get(str(choice.get("type")))).get("name")
         tools = [(kind, tool) for kind, tool in tools if tool.get("name") == name] or tools
     kind, tool = tools[0]
     return Tool(kind, tool.get("name", "")), tool.get("parameters") or {"type": "object"}
+
+
+def _object(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def _json_of(schema: Any, asked: str) -> str:

@@ -15,7 +15,7 @@ from penstock.providers.simulated.pattern import Unsatisfiable, match_of
 
 Schema: TypeAlias = dict[str, Any]
 
-_NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(?![\w])")
+_NUMBER = re.compile(r"(?<![\w.])-?\d{1,15}(?:\.\d{1,15})?(?!\w)")
 _QUOTED = re.compile(r"\"([^\"]{1,200})\"|“([^”]{1,200})”|(?<!\w)'([^']{1,200})'(?!\w)")
 # Bounds the work that one schema can ask for: branches tried and values written together.
 _MAX_VALUES = 2000
@@ -50,6 +50,7 @@ class _Writer:
     def __init__(self, root: Any, text: str) -> None:
         self._root = root
         self._values = 0
+        text = text[:_MAX_CHARACTERS]
         self._words = ["".join(groups) for groups in _QUOTED.findall(text)]
         self._numbers = [float(number) for number in _NUMBER.findall(_QUOTED.sub(" ", text))]
 

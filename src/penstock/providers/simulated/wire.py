@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from penstock.dialects.openai.errors import DONE
-from penstock.providers.simulated.answer import Reply
+from penstock.providers.simulated.answer import Reply, Tool
 
 _LOGPROB = -0.01
 
@@ -34,7 +34,7 @@ def whole_body(reply: Reply, envelope: Envelope) -> bytes:
     message: dict[str, Any] = {"role": "assistant", "content": text, "refusal": None}
     if reply.tool is not None:
         message["content"] = None
-        message["tool_calls"] = [_tool_call(reply, envelope, text)]
+        message["tool_calls"] = [_tool_call(reply.tool, envelope, text)]
     choices = [
         {
             "index": index,
@@ -70,7 +70,7 @@ def stream_events(reply: Reply, envelope: Envelope) -> Iterator[bytes]:
         for piece in reply.pieces:
             yield event({"content": piece}, _logprobs(reply, envelope, (piece,)))
     else:
-        first = {"index": 0} | _tool_call(reply, envelope, "")
+        first = {"index": 0} | _tool_call(reply.tool, envelope, "")
         yield event({"role": "assistant", "content": None, "tool_calls": [first]})
         field = "arguments" if reply.tool.kind == "function" else "input"
         for piece in reply.pieces:
@@ -93,10 +93,7 @@ def _head(envelope: Envelope, kind: str) -> dict[str, Any]:
     }
 
 
-def _tool_call(reply: Reply, envelope: Envelope, arguments: str) -> dict[str, Any]:
-    tool = reply.tool
-    if tool is None:  # pragma: no cover - asked for answers with a tool alone
-        return {}
+def _tool_call(tool: Tool, envelope: Envelope, arguments: str) -> dict[str, Any]:
     field = "arguments" if tool.kind == "function" else "input"
     call_id = "call_" + envelope.id.removeprefix("chatcmpl-")
     return {"id": call_id, "type": tool.kind, tool.kind: {"name": tool.name, field: arguments}}

@@ -36,7 +36,7 @@ def upgrade() -> None:
     )
     op.create_index("audit_tenant", "audit", ["tenant_id"])
     op.create_index("audit_time", "audit", ["time"])
-    op.create_index("audit_trace", "audit", [sa.text("substr(trace_id, 1, 8)")])
+    op.create_index("audit_trace", "audit", [sa.text("substr(trace_id, 1, 2)")])
     op.create_table(
         "daily_cost",
         sa.Column("day", sa.Integer, primary_key=True),

@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from penstock.core.errors import PromptNotFound
+from penstock.prompts import PromptsInvalid, Registry
+from support.configs import ROOT
+
+
+def write(folder: Path, *, at: str | None = None, **changes: Any) -> Path:
+    prompt: dict[str, Any] = {
+        "prompt_id": "greet",
+        "version": "v1",
+        "owner": "team",
+        "task": "chat",
+        "messages": [{"role": "user", "content": "Hello {{ name }}"}],
+        "variables": [{"name": "name"}],
+        "rollout": "stable",
+    } | changes
+    path = folder / (at or f"{prompt['prompt_id']}/{prompt['version']}.yaml")
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(yaml.safe_dump(prompt))
+    return path
+
+
+def test_the_demo_prompts_load() -> None:
+    prompts = {(each.prompt_id, each.version): each for each in Registry.load(ROOT / "prompts").prompts}
+    assert prompts["support_triage", "v1"].schema_version == "ticket_triage.v1"
+    assert set(prompts) == {("support_triage", "v1"), ("assistant", "v1")}
+
+
+def test_a_folder_that_is_not_there_holds_no_prompts(tmp_path: Path) -> None:
+    registry = Registry.load(tmp_path / "none")
+    with pytest.raises(PromptNotFound, match="No prompt is registered"):
+        registry.find("greet", "v1")
+
+
+def test_the_one_stable_version_is_found_without_naming_it(tmp_path: Path) -> None:
+    write(tmp_path)
+    write(tmp_path, version="v2.0.1", rollout="canary")
+    registry = Registry.load(tmp_path)
+    assert registry.find("greet", "").prompt.version == "v1"
+    assert registry.find("greet", "v2.0.1").prompt.rollout == "canary"
+
+
+@pytest.mark.parametrize("second", ["stable", "draft"])
+def test_without_exactly_one_stable_version_the_caller_must_choose(tmp_path: Path, second: str) -> None:
+    write(tmp_path, rollout=second)
+    write(tmp_path, version="v2", rollout=second)
+    with pytest.raises(PromptNotFound) as caught:
+        Registry.load(tmp_path).find("greet", "")
+    assert f"v1 ({second}), v2 ({second})" in caught.value.message
+
+
+def test_what_is_not_found_names_what_there_is(tmp_path: Path) -> None:
+    write(tmp_path)
+    registry = Registry.load(tmp_path)
+    with pytest.raises(PromptNotFound, match=r"no version 'v9'.*v1 \(stable\)"):
+        registry.find("greet", "v9")
+    with pytest.raises(PromptNotFound, match="Registered: greet"):
+        registry.find("gret", "v1")
+
+
+def test_a_served_version_cannot_change(tmp_path: Path) -> None:
+    path = write(tmp_path)
+    first = Registry.load(tmp_path)
+    write(tmp_path, messages=[{"role": "user", "content": "Bye {{ name }}"}])
+    with pytest.raises(PromptsInvalid) as caught:
+        Registry.load(tmp_path, first)
+    (problem,) = caught.value.problems
+    assert problem.file == str(path)
+    assert "other content" in problem.message
+
+
+def test_a_version_that_comes_back_must_be_what_it_was(tmp_path: Path) -> None:
+    path = write(tmp_path)
+    first = Registry.load(tmp_path)
+    path.unlink()
+    without = Registry.load(tmp_path, first)
+    write(tmp_path, schema_version="s.v2")
+    with pytest.raises(PromptsInvalid, match="other content"):
+        Registry.load(tmp_path, without)
+    write(tmp_path)
+    assert Registry.load(tmp_path, without).find("greet", "v1").prompt.schema_version == ""
+
+
+def test_what_is_known_about_a_version_may_change(tmp_path: Path) -> None:
+    write(tmp_path, rollout="canary")
+    first = Registry.load(tmp_path)
+    write(tmp_path, rollout="deprecated", eval={"golden_set": "g", "scores": {"f1": 0.9}}, changelog="Found wanting.")
+    assert Registry.load(tmp_path, first).find("greet", "v1").prompt.rollout == "deprecated"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"at": "greet/v2.yaml"}, "its path says otherwise"),
+        ({"at": "other/v1.yaml"}, "its path says otherwise"),
+        ({"version": 1.0, "at": "greet/v1.yaml"}, "Expected `str`"),
+        ({"rollout": "live"}, "Invalid enum value"),
+        ({"ownr": "x"}, "unknown field `ownr`"),
+        ({"messages": []}, "needs a message"),
+        ({"messages": [{"role": "tool", "content": "x"}]}, "Invalid enum value"),
+        ({"variables": []}, "used and not declared"),
+        ({"variables": [{"name": "name"}, {"name": "more"}]}, "declared and not used"),
+        ({"variables": [{"name": "name"}, {"name": "name"}]}, "declared twice"),
+        ({"messages": [{"role": "user", "content": "{{ name }} {{ 1 }}"}]}, "opens no variable"),
+        ({"rollback_version": "v0"}, "`v0` does not exist"),
+        ({"changelog": "x" * 300_000}, "over 262144 bytes"),
+    ],
+)
+def test_a_wrong_file_says_why(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
+    write(tmp_path, **changes)
+    with pytest.raises(PromptsInvalid) as caught:
+        Registry.load(tmp_path)
+    assert message in caught.value.problems[0].message
+
+
+def test_every_wrong_file_is_told_with_its_line(tmp_path: Path) -> None:
+    write(tmp_path, owner=3)
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad" / "v1.yaml").write_text("prompt_id: bad\nversion: [\n")
+    (tmp_path / "bad" / "v2.yaml").write_bytes(b"\xff\xfe\xff")
+    with pytest.raises(PromptsInvalid) as caught:
+        Registry.load(tmp_path)
+    assert [(Path(each.file).name, each.line) for each in caught.value.problems] == [
+        ("v1.yaml", 3),
+        ("v2.yaml", 0),
+        ("v1.yaml", 0),
+    ]
