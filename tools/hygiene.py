@@ -9,7 +9,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-SKIPPED = {".git", ".venv", "dist", "var", "__pycache__"}
+# What git ignores, for a checkout without git.
+SKIPPED = {".git", ".venv", ".mypy_cache", ".ruff_cache", ".hypothesis", "__pycache__", "dist", "var"}
 LARGEST_BYTES = 1_000_000
 RULES = {
     "a registry address": re.compile(
@@ -29,7 +30,13 @@ def repository_files() -> Iterable[Path]:
     try:
         out = subprocess.run(listing, cwd=ROOT, check=True, capture_output=True, text=True).stdout
     except (OSError, subprocess.CalledProcessError):
-        return [path for path in ROOT.rglob("*") if not SKIPPED & set(path.parts) and path.is_file()]
+        return [
+            path
+            for path in ROOT.rglob("*")
+            if not SKIPPED & set(path.relative_to(ROOT).parts)
+            and path.is_file()
+            and not path.name.startswith("penstock.db")
+        ]
     return [path for name in out.splitlines() if (path := ROOT / name).is_file()]
 
 

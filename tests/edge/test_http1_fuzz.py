@@ -11,10 +11,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from penstock.edge.http1 import HttpLimits
-from support.faces import EchoFace
+from penstock.edge.openai import OpenAIFace
+from support.gateways import FakeGateway
 from support.http1 import not_found, request, serving
 
+CHAT = request(b'{"model":"fast","messages":[{"role":"user","content":"Hello"}]}')
 WORDS = [
+    CHAT,
+    request(b'{"model":"fast","messages":[{"role":"user","content":"Hello"}],"stream":true}'),
+    b"authorization: Bearer sk-test\r\n",
+    b"x-penstock-explain: 1\r\nx-penstock-tags: a=b\r\n",
+    b'{"model":"fast",',
     b"POST /v1/chat/completions HTTP/1.1\r\n",
     b"GET /health HTTP/1.1\r\n",
     b"GET * HTTP/1.0\r\n",
@@ -47,7 +54,7 @@ def test_random_requests(data: bytes, piece: int) -> None:
 
     async def run() -> bytes:
         asyncio.get_running_loop().set_exception_handler(lambda _, context: faults.append(context))
-        async with serving(EchoFace(), app=not_found, limits=LIMITS) as served:
+        async with serving(OpenAIFace(FakeGateway()), app=not_found, limits=LIMITS) as served:
             client = await served.connect()
             received = b""
             try:
@@ -56,8 +63,8 @@ def test_random_requests(data: bytes, piece: int) -> None:
                 received = await client.rest()
             except ConnectionError:
                 pass
-            after = await served.ask(request(b"alive"))
-            assert after.body == b"alive"
+            after = await served.ask(CHAT)
+            assert after.status == 200
             return received
 
     logs = _Records()

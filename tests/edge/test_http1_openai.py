@@ -44,7 +44,8 @@ async def test_a_call_carries_what_body_and_headers_say() -> None:
     assert response.headers["x-request-id"] == "mine-1"
     assert response.headers["traceparent"].startswith(f"00-{TRACE}-")
     call = gateway.calls[0]
-    assert (call.call_id, call.trace_id, call.task, call.user) == ("mine-1", TRACE, "extract", "ada")
+    assert (call.request_id, call.trace_id, call.task, call.user) == ("mine-1", TRACE, "extract", "ada")
+    assert call.call_id != call.request_id
     assert (call.cache, call.explain, call.tags) == ("off", True, {"team": "search", "feature": "rerank"})
     assert (call.model, call.stream, call.endpoint) == ("fast", False, "/v1/chat/completions")
     assert call.identity.tenant == "acme"

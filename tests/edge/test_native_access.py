@@ -33,20 +33,20 @@ async def status(client: Client, route: str, key: str | None, **headers: str) ->
 
 @pytest.mark.parametrize("route", PATHS)
 @pytest.mark.parametrize("caller", CALLERS)
-async def test_every_path_answers_each_key_as_it_should(route: str, caller: str):
+async def test_every_path_answers_each_key_as_it_should(route: str, caller: str) -> None:
     client = Client(make_app(FakeGateway()))
     assert await status(client, route, KEYS[caller]) == PATHS[route][CALLERS.index(caller)]
 
 
 @pytest.mark.parametrize("route", PATHS)
-async def test_keyless_loopback_needs_no_key_except_on_the_openai_face(route: str):
+async def test_keyless_loopback_needs_no_key_except_on_the_openai_face(route: str) -> None:
     client = Client(make_app(FakeGateway(keyless=True)))
     assert await status(client, route, None) == (401 if route in KEYED else 200)
 
 
 @pytest.mark.parametrize("route", PATHS)
 @pytest.mark.parametrize("caller", CALLERS[1:])
-async def test_a_key_counts_for_what_it_is_even_where_none_is_needed(route: str, caller: str):
+async def test_a_key_counts_for_what_it_is_even_where_none_is_needed(route: str, caller: str) -> None:
     client = Client(make_app(FakeGateway(keyless=True)))
     assert await status(client, route, KEYS[caller]) == PATHS[route][CALLERS.index(caller)]
 
@@ -67,7 +67,7 @@ async def test_a_key_counts_for_what_it_is_even_where_none_is_needed(route: str,
     ],
 )
 @pytest.mark.parametrize("route", PATHS)
-async def test_keyless_is_for_this_machine_alone(route: str, peer: str, host: str, headers: dict[str, str]):
+async def test_keyless_is_for_this_machine_alone(route: str, peer: str, host: str, headers: dict[str, str]) -> None:
     client = Client(make_app(FakeGateway(keyless=True)), peer=peer, host=host)
     assert await status(client, route, None, **headers) == PATHS[route][0]
 
@@ -82,20 +82,20 @@ async def test_keyless_is_for_this_machine_alone(route: str, peer: str, host: st
         ("127.0.0.1", "localhost:8000", {"origin": "http://localhost:3000"}),
     ],
 )
-async def test_loopback_has_many_names(peer: str, host: str, headers: dict[str, str]):
+async def test_loopback_has_many_names(peer: str, host: str, headers: dict[str, str]) -> None:
     client = Client(make_app(FakeGateway(keyless=True)), peer=peer, host=host)
     assert await status(client, "GET /metrics", None, **headers) == 200
 
 
 @pytest.mark.parametrize("header", ["Basic c2s6", "Bearer", "Bearer ", "sk-pro"])
-async def test_another_scheme_than_bearer_is_a_wrong_key(header: str):
+async def test_another_scheme_than_bearer_is_a_wrong_key(header: str) -> None:
     client = Client(make_app(FakeGateway(keyless=True)))
     reply = await client.get("/metrics", authorization=header)
     assert (reply.status, reply.code) == (401, "invalid_api_key")
     assert "Bearer YOUR_KEY" in reply.json["error"]["message"]
 
 
-async def test_a_tenants_key_needs_no_tenant_id_and_may_not_name_another():
+async def test_a_tenants_key_needs_no_tenant_id_and_may_not_name_another() -> None:
     gateway = FakeGateway()
     client = Client(make_app(gateway))
     assert (await client.post("/chat", {"message": "Hello"}, key=PRO)).status == 200
@@ -104,7 +104,7 @@ async def test_a_tenants_key_needs_no_tenant_id_and_may_not_name_another():
     assert (reply.status, reply.code, reply.json["error"]["param"]) == (403, "permission_denied", "tenant_id")
 
 
-async def test_an_admin_key_names_the_tenant_it_asks_for():
+async def test_an_admin_key_names_the_tenant_it_asks_for() -> None:
     gateway = FakeGateway()
     client = Client(make_app(gateway))
     assert (await client.post("/chat", CHAT, key=ADMIN)).status == 200
@@ -113,13 +113,13 @@ async def test_an_admin_key_names_the_tenant_it_asks_for():
 
 
 @pytest.mark.parametrize("key", [None, ADMIN])
-async def test_who_speaks_for_every_tenant_must_name_one(key: str | None):
+async def test_who_speaks_for_every_tenant_must_name_one(key: str | None) -> None:
     client = Client(make_app(FakeGateway(keyless=True)))
     reply = await client.post("/chat", {"message": "Hello"}, key=key)
     assert (reply.status, reply.code, reply.json["error"]["param"]) == (400, "invalid_parameter", "tenant_id")
 
 
-async def test_a_keyless_caller_is_known_as_such():
+async def test_a_keyless_caller_is_known_as_such() -> None:
     gateway = FakeGateway(keyless=True)
     await Client(make_app(gateway)).post("/chat", CHAT)
     assert gateway.calls[0].identity.key_name == "keyless"

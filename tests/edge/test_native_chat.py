@@ -50,7 +50,7 @@ def hello(**more: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("path", ["/chat", "/llm/chat"])
-async def test_the_labs_request_gets_the_labs_answer(client: Client, path: str):
+async def test_the_labs_request_gets_the_labs_answer(client: Client, path: str) -> None:
     reply = await client.post(path, LAB)
     assert reply.status == 200
     assert reply.json.keys() >= LAB_FIELDS
@@ -67,7 +67,7 @@ async def test_the_labs_request_gets_the_labs_answer(client: Client, path: str):
     assert (reply.json["finish_reason"], reply.json["degraded"]) == ("stop", False)
 
 
-async def test_the_labs_request_becomes_this_call(client: Client, gateway: FakeGateway):
+async def test_the_labs_request_becomes_this_call(client: Client, gateway: FakeGateway) -> None:
     reply = await client.post("/llm/chat", LAB)
     call = gateway.calls[0]
     assert (call.endpoint, call.task, call.model, call.user, call.stream) == ("/chat", "extract", "", "user_123", False)
@@ -79,7 +79,7 @@ async def test_the_labs_request_becomes_this_call(client: Client, gateway: FakeG
     assert gateway.outcomes == [END]
 
 
-async def test_a_message_without_a_prompt_is_one_user_message(client: Client, gateway: FakeGateway):
+async def test_a_message_without_a_prompt_is_one_user_message(client: Client, gateway: FakeGateway) -> None:
     await client.post("/chat", hello(model="strong", temperature=1, cache="off"))
     call = gateway.calls[0]
     assert json.loads(bytes(call.fields["messages"])) == [{"role": "user", "content": "Hello"}]
@@ -88,20 +88,20 @@ async def test_a_message_without_a_prompt_is_one_user_message(client: Client, ga
     assert call.prompt is None
 
 
-async def test_a_call_without_temperature_is_deterministic(client: Client, gateway: FakeGateway):
+async def test_a_call_without_temperature_is_deterministic(client: Client, gateway: FakeGateway) -> None:
     await client.post("/chat", hello())
     assert gateway.calls[0].temperature == 0.0
     assert json.loads(bytes(gateway.calls[0].fields["temperature"])) == 0
 
 
-async def test_a_prompt_takes_further_variables(client: Client, gateway: FakeGateway):
+async def test_a_prompt_takes_further_variables(client: Client, gateway: FakeGateway) -> None:
     await client.post("/chat", hello(prompt_id="assistant", prompt_version="v1", variables={"tone": "kind"}))
     assert gateway.calls[0].prompt == PromptRef("assistant", "v1", {"tone": "kind", "message": "Hello"})
 
 
-@pytest.mark.parametrize(("body", "headers"), [({"explain": True}, {}), ({}, {"x_penstock_explain": "1"})])
-async def test_an_answer_explains_itself_when_asked(client: Client, body: dict[str, Any], headers: dict[str, str]):
-    reply = await client.post("/chat", hello(**body), **headers)
+@pytest.mark.parametrize(("explain", "headers"), [(True, {}), (False, {"x_penstock_explain": "1"})])
+async def test_an_answer_explains_itself_when_asked(client: Client, explain: bool, headers: dict[str, str]) -> None:
+    reply = await client.post("/chat", hello(explain=explain), **headers)
     assert reply.json["decision"]["targets"] == ["strong"]
     assert reply.json["decision"]["excluded"][0]["reason"] == "not allowed"
     assert "decision" not in (await client.post("/chat", hello())).json
@@ -121,7 +121,7 @@ async def test_an_answer_explains_itself_when_asked(client: Client, body: dict[s
         (b'{"message": "hi", "max_output_tokens": ' + b"9" * 5000 + b"}", "invalid_json"),
     ],
 )
-async def test_bytes_that_are_no_request_are_the_callers_mistake(client: Client, body: bytes, code: str):
+async def test_bytes_that_are_no_request_are_the_callers_mistake(client: Client, body: bytes, code: str) -> None:
     reply = await client.post("/chat", body)
     assert (reply.status, reply.code) == (400, code)
 
@@ -130,6 +130,7 @@ async def test_bytes_that_are_no_request_are_the_callers_mistake(client: Client,
     ("wrong", "param"),
     [
         ({"message": 7}, "message"),
+        ({"max_output_tokens": 1.5}, "max_output_tokens"),
         ({"temperature": 2.5}, "temperature"),
         ({"temperature": float("nan")}, "temperature"),
         ({"max_output_tokens": 0}, "max_output_tokens"),
@@ -145,13 +146,13 @@ async def test_bytes_that_are_no_request_are_the_callers_mistake(client: Client,
         ({"prompt_id": "p", "variables": {"message": "again"}}, None),
     ],
 )
-async def test_a_wrong_field_is_named_in_plain_words(client: Client, wrong: dict[str, Any], param: str | None):
+async def test_a_wrong_field_is_named_in_plain_words(client: Client, wrong: dict[str, Any], param: str | None) -> None:
     reply = await client.post("/chat", hello(**wrong))
     assert (reply.status, reply.code, reply.json["error"]["param"]) == (400, "invalid_parameter", param)
     assert "pydantic" not in reply.json["error"]["message"]
 
 
-async def test_only_plain_json_of_bounded_size_is_read(client: Client, gateway: FakeGateway):
+async def test_only_plain_json_of_bounded_size_is_read(client: Client, gateway: FakeGateway) -> None:
     assert (await client.post("/chat", hello(), content_type="text/plain")).code == "unsupported_media_type"
     assert (await client.post("/chat", hello(), content_encoding="gzip")).code == "unsupported_media_type"
     assert (await client.post("/chat", hello(message="m" * 5_000_000))).code == "body_too_large"
@@ -162,21 +163,21 @@ async def test_only_plain_json_of_bounded_size_is_read(client: Client, gateway: 
 @pytest.mark.parametrize(
     "code", ["model_not_found", "model_not_allowed", "insufficient_quota", "upstream_timeout", "ledger_unavailable"]
 )
-async def test_what_the_pipeline_raises_reaches_the_caller(client: Client, gateway: FakeGateway, code: str):
+async def test_what_the_pipeline_raises_reaches_the_caller(client: Client, gateway: FakeGateway, code: str) -> None:
     gateway.trouble = error = failure(code)
     reply = await client.post("/chat", hello())
     assert (reply.status, reply.code, reply.json["error"]["message"]) == (error.status, code, error.message)
-    assert reply.headers["x-request-id"] == gateway.calls[0].call_id
+    assert reply.headers["x-request-id"] == gateway.calls[0].request_id
 
 
-async def test_a_refusal_says_when_to_come_back(client: Client, gateway: FakeGateway):
+async def test_a_refusal_says_when_to_come_back(client: Client, gateway: FakeGateway) -> None:
     gateway.trouble = RateLimited("Slow down.", retry_after_s=7)
     assert (await client.post("/chat", hello())).headers["retry-after"] == "7"
 
 
 async def test_an_unexpected_fault_is_a_fixed_text_and_a_log_line(
     client: Client, gateway: FakeGateway, caplog: pytest.LogCaptureFixture
-):
+) -> None:
     gateway.trouble = ValueError("secret prompt text")
     reply = await client.post("/chat", hello())
     assert (reply.status, reply.code) == (500, "internal_error")
@@ -186,13 +187,13 @@ async def test_an_unexpected_fault_is_a_fixed_text_and_a_log_line(
     assert reply.headers["x-request-id"] in caplog.text
 
 
-async def test_an_answer_that_cannot_be_read_is_closed_all_the_same(gateway: FakeGateway, client: Client):
+async def test_an_answer_that_cannot_be_read_is_closed_all_the_same(gateway: FakeGateway, client: Client) -> None:
     gateway.text = None  # type: ignore[assignment]
     assert (await client.post("/chat", hello())).json["answer"] == ""
     assert gateway.outcomes == [END]
 
 
-async def test_a_client_that_hangs_up_cancels_its_call(client: Client, gateway: FakeGateway):
+async def test_a_client_that_hangs_up_cancels_its_call(client: Client, gateway: FakeGateway) -> None:
     gateway.hold = asyncio.Event()
     waiting = asyncio.ensure_future(client.post("/chat", hello()))
     await gateway.asked.wait()
@@ -202,7 +203,7 @@ async def test_a_client_that_hangs_up_cancels_its_call(client: Client, gateway: 
     assert gateway.outcomes == [None]
 
 
-async def test_a_server_that_gives_up_cancels_the_call(client: Client, gateway: FakeGateway):
+async def test_a_server_that_gives_up_cancels_the_call(client: Client, gateway: FakeGateway) -> None:
     gateway.hold = asyncio.Event()
     waiting = asyncio.ensure_future(client.post("/chat", hello()))
     await gateway.asked.wait()
@@ -213,7 +214,7 @@ async def test_a_server_that_gives_up_cancels_the_call(client: Client, gateway: 
     assert gateway.outcomes == [None]
 
 
-async def test_an_answer_that_comes_as_the_client_goes_is_closed(client: Client, gateway: FakeGateway):
+async def test_an_answer_that_comes_as_the_client_goes_is_closed(client: Client, gateway: FakeGateway) -> None:
     gateway.hold = asyncio.Event()
     gateway.stubborn = True
     waiting = asyncio.ensure_future(client.post("/chat", hello()))
@@ -225,6 +226,6 @@ async def test_an_answer_that_comes_as_the_client_goes_is_closed(client: Client,
     assert gateway.outcomes == [DISCONNECT]
 
 
-async def test_a_key_of_the_tenant_is_all_that_is_needed_elsewhere(gateway: FakeGateway):
+async def test_a_key_of_the_tenant_is_all_that_is_needed_elsewhere(gateway: FakeGateway) -> None:
     client = Client(make_app(gateway), peer="192.0.2.7", host="gateway.example")
     assert (await client.post("/chat", {"message": "Hello"}, key=PRO)).status == 200

@@ -9,6 +9,7 @@ import pytest
 import schemathesis
 from hypothesis import HealthCheck, settings
 from schemathesis.config import GenerationConfig, ProjectConfig, ProjectsConfig
+
 from support.native_gateway import ADMIN, PRO, Client, FakeGateway, make_app
 
 DATA_PLANE = "/v1/chat/completions"
@@ -22,7 +23,7 @@ schema = schemathesis.openapi.from_asgi("/openapi.json", make_app(FakeGateway())
 
 @schema.exclude(path=DATA_PLANE).parametrize()
 @settings(max_examples=20, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
-def test_the_document_and_the_application_agree(case: schemathesis.Case):
+def test_the_document_and_the_application_agree(case: schemathesis.Case[Any]) -> None:
     operates = case.path.startswith(("/audit", "/debug", "/metrics", "/health"))
     if isinstance(case.body, dict) and isinstance(case.body.get("tenant_id"), str):
         case.body["tenant_id"] = "tenant_pro"  # or every call would end at the key's tenant
@@ -34,7 +35,7 @@ async def document(gateway: FakeGateway) -> dict[str, Any]:
     return found
 
 
-async def test_every_path_is_documented():
+async def test_every_path_is_documented() -> None:
     paths = (await document(FakeGateway()))["paths"]
     assert {f"{method.upper()} {path}" for path, operations in paths.items() for method in operations} == {
         "POST /chat",
@@ -51,7 +52,7 @@ async def test_every_path_is_documented():
     }
 
 
-async def test_the_document_says_where_a_key_is_needed():
+async def test_the_document_says_where_a_key_is_needed() -> None:
     strict, demo = await document(FakeGateway()), await document(FakeGateway(keyless=True))
     security = "security"
     assert strict["paths"]["/chat"]["post"][security] == [{"key": []}]
@@ -60,21 +61,21 @@ async def test_the_document_says_where_a_key_is_needed():
     assert strict["paths"]["/health/liveness"]["get"][security] == []
 
 
-async def test_every_reference_leads_somewhere():
+async def test_every_reference_leads_somewhere() -> None:
     found = await document(FakeGateway())
     names = {part.partition('"')[0] for part in json.dumps(found).split("#/components/schemas/")[1:]}
     assert names <= found["components"]["schemas"].keys()
 
 
 @pytest.mark.parametrize("path", ["/chat", "/llm/chat", "/debug/provider/{name}/fail"])
-async def test_the_documents_examples_work(path: str):
+async def test_the_documents_examples_work(path: str) -> None:
     gateway = FakeGateway(keyless=True)
     content = (await document(gateway))["paths"][path]["post"]["requestBody"]["content"]["application/json"]
     client = Client(make_app(gateway))
     assert (await client.post(path.replace("{name}", "mock-fast"), content["example"])).status == 200
 
 
-async def test_the_reference_page_names_every_path_and_field():
+async def test_the_reference_page_names_every_path_and_field() -> None:
     gateway = FakeGateway()
     page = (await Client(make_app(gateway)).get("/docs")).body.decode()
     found = await document(gateway)

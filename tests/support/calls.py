@@ -20,6 +20,7 @@ def make_call(body: Mapping[str, Any] | None = None, *, tenant: str = "acme", **
     """A chat call of ``tenant``; ``body`` becomes its raw fields, ``changes`` are fields of ``Call``."""
     values: dict[str, Any] = {
         "call_id": "call-1",
+        "request_id": "call-1",
         "trace_id": "0af7651916cd43dd8448eb211c80319c",
         "endpoint": "/v1/chat/completions",
         "dialect": "openai",

@@ -16,8 +16,9 @@ from penstock.core.call import Attempt, Call, Identity, Usage
 from penstock.core.errors import NotFound, PenstockError, Unauthenticated, UnknownTenant
 from penstock.core.plan import Decision, Exclusion, Target, Use
 from penstock.core.policy import Policy, Route, Tier
-from penstock.core.ports import AuditPage, AuditQuery, Fault, RateState, Verdict
+from penstock.core.ports import AuditPage, AuditQuery, Fault
 from penstock.edge.native import create_app
+from penstock.stores.memory import MemoryCounters
 
 ADMIN, PRO, FREE, WRONG = "sk-admin", "sk-pro", "sk-free", "sk-wrong"
 KEYS = {
@@ -117,27 +118,12 @@ class FakeGateway:
         return {"version": "0", "uptime_s": 1.0}
 
 
-class FakeCounters:
-    """Admits the first ``limit`` hits of a key, for ever."""
-
-    def __init__(self) -> None:
-        self.hits: dict[str, int] = {}
-
-    async def hit(self, key: str, limit: int, window_s: float) -> Verdict:
-        """Count."""
-        count = self.hits.get(key, 0)
-        if count >= limit:
-            return Verdict(admitted=False, state=RateState(limit, 0, window_s))
-        self.hits[key] = count + 1
-        return Verdict(admitted=True, state=RateState(limit, limit - count - 1, window_s))
-
-
 def make_app(gateway: FakeGateway, clock: Callable[[], float] | None = None) -> FastAPI:
     """The application around a fake gateway; ids count up, and so does the clock unless one is given."""
     ids, ticks = itertools.count(1), itertools.count()
     return create_app(
         gateway,
-        FakeCounters(),
+        MemoryCounters(lambda: 0.0),
         version="0.0.1",
         clock=clock or (lambda: next(ticks) / 1000),
         new_id=lambda: f"{next(ids):032x}",

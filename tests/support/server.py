@@ -38,15 +38,15 @@ def environment(**more: str) -> dict[str, str]:
 
 
 @contextmanager
-def serving(config: Path, folder: Path) -> Iterator[str]:
-    """The ``host:port`` of a gateway that runs in ``folder`` until the block ends."""
+def serving(config: Path, folder: Path, **env: str) -> Iterator[str]:
+    """The ``host:port`` of a gateway that runs in ``folder`` until the block ends; ``env`` holds its secrets."""
     port = free_port()
     log = folder / "server.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
             penstock("serve", "--config", str(config), "--port", str(port)),
             cwd=folder,
-            env=environment(),
+            env=environment(**env),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

@@ -22,7 +22,7 @@ from penstock.core.ports import Fault, Origin
 from penstock.pipeline import build_pipeline
 from penstock.prompts import Registry, Render
 from penstock.prompts.registry import PromptsInvalid
-from penstock.providers import ROWS, OpenAICompatible, Simulated, template_answer
+from penstock.providers import KINDS, ROWS, OpenAICompatible, Simulated, template_answer
 from penstock.resilience import Attempts, Dispatch
 from penstock.routing import Route
 from penstock.telemetry import FailedCalls, Trace
@@ -30,6 +30,7 @@ from penstock.telemetry.logs import Logger
 from penstock.tenancy import Fit, Identify, KeyRing, Ledger, Limit, Spend
 
 NANO = 1_000_000_000
+_ON_THIS_MACHINE = "http://127.0.0.1:"
 
 
 class Parts(Struct, frozen=True, kw_only=True):
@@ -111,9 +112,11 @@ def _prompts(settings: Settings, previous: Parts | None) -> Registry:
 
 
 def _providers(settings: Settings, works: Works) -> dict[str, OpenAICompatible | Simulated]:
-    # An address that the operator wrote may be private: a model server on the same machine is the usual case.
+    # An address that the operator wrote may be private, and so may the usual one of a model server on this machine.
+    addresses = (provider.base_url or KINDS[provider.kind] or "" for provider in settings.providers.values())
+    written = {provider.base_url for provider in settings.providers.values()}
     named = frozenset(
-        Origin.of(provider.base_url) for provider in settings.providers.values() if provider.base_url is not None
+        Origin.of(address) for address in addresses if address in written or address.startswith(_ON_THIS_MACHINE)
     )
     return {
         name: _simulated(name, provider)

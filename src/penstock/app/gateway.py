@@ -121,7 +121,6 @@ class RunningGateway:
         if _listening(settings) != _listening(old.settings):
             self._works.logger.warning("restart needed", setting="server")
         self._parts = compose(settings, self._works, old)
-        self._works.policy = self._parts.policy
         self._works.record(
             "config_reloaded", generation=self.generation, old_digest=old.settings.digest, digest=settings.digest
         )

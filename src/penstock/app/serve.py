@@ -24,6 +24,7 @@ from penstock.app.gateway import RunningGateway
 from penstock.app.works import VERSION, Works
 from penstock.config import ConfigError, RunFile, Settings, load_settings, run_file_path, write_run_file
 from penstock.edge.http1 import HttpLimits, protocol_factory
+from penstock.edge.http1.connection import Connection
 from penstock.edge.native import create_app
 from penstock.edge.openai import OpenAIFace
 from penstock.edge.openai.face import new_call_id
@@ -77,6 +78,13 @@ class Server(uvicorn.Server):
         if self.started:
             host, port = self.servers[0].sockets[0].getsockname()[:2]
             self._logger.info("listening", url=f"http://{f'[{host}]' if ':' in host else host}:{port}", version=VERSION)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Drain; a stream that outlasts the grace period is cut, so that it is settled and recorded."""
+        await super().shutdown(sockets)
+        for connection in cast("list[Connection]", list(self.server_state.connections)):
+            connection.cut()
+        await asyncio.sleep(0)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """A signal has come: a second SIGINT does not wait for calls in flight."""

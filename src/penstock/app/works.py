@@ -48,8 +48,7 @@ class Works:
                 ttl_s=cache.ttl_s,
             ),
         )
-        self.policy = settings.policy()
-        self.metrics = Metrics(version=VERSION, policy=lambda: self.policy)
+        self.metrics = Metrics(version=VERSION)
         self._transports: dict[tuple[Any, ...], HttpTransport] = {}
 
     @classmethod

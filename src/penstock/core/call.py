@@ -97,10 +97,12 @@ class Call(Struct, frozen=True, kw_only=True):
     ``fields`` is the request body decoded one level deep in its own dialect: values that nobody here knows stay raw
     bytes and reach the upstream unchanged, and a key given twice has one value. What stages decide by stands beside
     it, decoded once by the edge. ``model`` is the alias or route that was asked for, ``""`` when ``task`` alone names
-    the route. ``choices`` is how many answers were asked for (``n``).
+    the route. ``choices`` is how many answers were asked for (``n``). ``call_id`` is ours and unlike any other's, for
+    money hangs on it; ``request_id`` is what the client calls the request, or the same.
     """
 
     call_id: str
+    request_id: str
     trace_id: str
     endpoint: str
     dialect: Dialect

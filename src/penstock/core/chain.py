@@ -23,15 +23,20 @@ class Stage(Protocol):
 
 
 def chain(stages: Sequence[Stage], end: Handler) -> Handler:
-    """One handler out of ``stages`` in their order, then ``end``.
+    """One handler out of ``stages`` in their order, then ``end``, which dispatches.
 
     Entering a stage leaves a mark (name, ``perf_counter`` seconds) on the call's trail: the difference of two marks
     is what the outer of both did before it went on.
     """
-    handler = end
+    handler: Handler = partial(_dispatch, end)
     for stage in reversed(stages):
         handler = partial(_enter, stage, handler)
     return handler
+
+
+def _dispatch(end: Handler, call: Call) -> Awaitable[Answer]:
+    call.trail.marks.append(("dispatch", perf_counter()))
+    return end(call)
 
 
 def _enter(stage: Stage, proceed: Handler, call: Call) -> Awaitable[Answer]:

@@ -75,7 +75,7 @@ def duration(seconds: float) -> bytes:
 
 def _trace(call: Call) -> Fields:
     return [
-        (b"x-request-id", call.call_id.encode()),
+        (b"x-request-id", call.request_id.encode()),
         (b"traceparent", b"00-%b-%016x-01" % (call.trace_id.encode(), getrandbits(64) or 1)),
     ]
 

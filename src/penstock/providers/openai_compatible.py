@@ -102,26 +102,20 @@ async def _stream(response: HttpResponse, reader: ChunkReader) -> Answer:
 
 
 def _address(name: str, base_url: str | None, query: str) -> tuple[Origin, bytes]:
-    if base_url is None:
+    if not base_url:
         msg = f"provider {name!r}: base_url is needed, for example https://llm.example.com/v1"
         raise ValueError(msg)
     try:
-        url = urlsplit(base_url)
-        port = url.port or (443 if url.scheme == "https" else 80)
+        origin = Origin.of(base_url)
     except ValueError:
-        raise _unusable(name) from None
-    plain = base_url.isascii() and base_url.isprintable() and " " not in base_url
-    if url.scheme not in {"http", "https"} or not url.hostname or url.username is not None or not plain:
-        raise _unusable(name)
+        origin = None
+    if origin is None or not base_url.isascii() or not base_url.isprintable() or " " in base_url:
+        msg = f"provider {name!r}: base_url must look like https://llm.example.com/v1, without a user or password"
+        raise ValueError(msg)
+    url = urlsplit(base_url)
     path = url.path.rstrip("/") + "/chat/completions"
     questions = "&".join(part for part in (query, url.query) if part)
-    return Origin(url.scheme, url.hostname, port), (f"{path}?{questions}" if questions else path).encode()
-
-
-def _unusable(name: str) -> ValueError:
-    return ValueError(
-        f"provider {name!r}: base_url must look like https://llm.example.com/v1, without a user or password"
-    )
+    return origin, (f"{path}?{questions}" if questions else path).encode()
 
 
 def _authorization(name: str, auth: str, secret: str) -> tuple[bytes, bytes]:

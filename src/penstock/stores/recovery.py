@@ -34,14 +34,12 @@ def recover(directory: Path, key: bytes) -> Recovered:
     head_path = directory / "head"
     head = seals.read_head(key, head_path.read_bytes()) if head_path.exists() else None
     numbers = segment_numbers(directory)
-    if head is None:
-        if numbers or head_path.exists():
-            raise _refused(directory, "its head is missing, was changed, or was written with another key")
-        return Recovered(START)
     if not numbers:
-        if head.sequence:
+        if head is not None and head.sequence:
             raise _refused(directory, f"its segments are gone; it went up to record {head.sequence}")
         return Recovered(START)
+    if head is None:
+        raise _refused(directory, "its head is missing, was changed, or was written with another key")
     data = segment_path(directory, numbers[-1]).read_bytes()
     end = _last_seal(key, data, numbers[-1], head)
     if end is None:

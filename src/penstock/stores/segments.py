@@ -131,13 +131,13 @@ class SegmentLog:
         return read_batch(self._directory, self._key, after, self._writer.end)
 
     def close(self) -> None:
-        """Write what is queued, then let go of the files. Blocks; may be called twice."""
+        """Write what is queued, then let go of the files. Blocks, ``FLUSH_S`` at most; may be called twice."""
         with self._lock:
             self._closing = True
             self._refusal = self._refusal or _CLOSED
             self._wake.set()
             self._hurry.set()
-        self._thread.join()
+        self._thread.join(self.FLUSH_S)
         self._lock_file.release()
 
     # --- the writer's thread ---

@@ -14,6 +14,7 @@ audit = sa.Table(
     sa.Column("event_type", sa.Text),
     sa.Column("time", sa.Float),
     sa.Column("call_id", sa.Text),
+    sa.Column("request_id", sa.Text),
     sa.Column("trace_id", sa.Text),
     sa.Column("tenant_id", sa.Text),
     sa.Column("tier", sa.Text),

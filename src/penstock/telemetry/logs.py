@@ -32,7 +32,7 @@ class Logger(Protocol):
 
 def build_logger(stream: TextIO, *, style: Literal["json", "console"], level: Level = "info") -> Logger:
     """A logger on ``stream``, configured by itself: nothing process-wide is changed."""
-    import structlog  # noqa: PLC0415 - 4 MB that a gateway without logs is spared
+    import structlog  # noqa: PLC0415 - 5 MB that a process without logs is spared
 
     render: Any = structlog.processors.JSONRenderer()
     if style == "console":

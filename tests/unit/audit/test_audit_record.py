@@ -63,6 +63,7 @@ async def test_every_fact_of_the_trail_is_recorded() -> None:
         "event_type": "llm_request_completed",
         "time": 1000.25,
         "call_id": "call-1",
+        "request_id": "call-1",
         "trace_id": "0af7651916cd43dd8448eb211c80319c",
         "tenant_id": "acme",
         "tier": "pro",

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from penstock.core.errors import InvalidParameter
-from penstock.edge.openai.asks import read_call_id, read_key, read_tags, read_trace_id, read_user
+from penstock.edge.openai.asks import read_key, read_request_id, read_tags, read_trace_id, read_user
 
 TRACE = b"0af7651916cd43dd8448eb211c80319c"
 SPAN = b"b7ad6b7169203331"
@@ -33,9 +33,9 @@ def test_a_traceparent_counts_only_when_it_is_valid(value: bytes, trace_id: str 
 
 @given(st.binary(max_size=200))
 def test_a_request_id_is_taken_only_when_it_is_a_token(value: bytes) -> None:
-    call_id = read_call_id({b"x-request-id": value})
+    call_id = read_request_id({b"x-request-id": value})
     assert call_id is None or (call_id.encode() == value and call_id.isascii() and " " not in call_id)
-    assert read_call_id({b"x-request-id": b"a" * 129}) is None
+    assert read_request_id({b"x-request-id": b"a" * 129}) is None
 
 
 @given(st.binary(max_size=300))

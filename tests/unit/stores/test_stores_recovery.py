@@ -166,6 +166,15 @@ def test_a_removed_or_forged_head_is_found_and_refused(written: Path, tmp_path: 
         recover(directory, KEY)
 
 
+def test_a_head_that_a_power_cut_left_behind_loses_nothing(written: Path, tmp_path: Path) -> None:
+    directory = tmp_path / "log"
+    shutil.copytree(written, directory)
+    first = next(seals.groups(segment_path(written, 1).read_bytes()))
+    (directory / "head").write_bytes(seals.head_bytes(KEY, Head(first.last, first.mac)))
+    assert verify(directory, KEY).intact
+    assert recover(directory, KEY).end.sequence == 6
+
+
 def test_lines_added_without_a_seal_are_never_taken_up(written: Path, tmp_path: Path) -> None:
     directory = tmp_path / "log"
     shutil.copytree(written, directory)
@@ -184,3 +193,9 @@ def test_a_crash_while_a_segment_begins_goes_on_there(segments: Path) -> None:
         segment_path(segments, 11).write_bytes(torn)
         assert recover(segments, KEY).end.segment == 11
         assert verify(segments, KEY).intact
+
+
+def test_a_crash_while_the_first_head_is_written_begins_anew(tmp_path: Path) -> None:
+    for torn in (b"", b"[0,"):
+        (tmp_path / "head").write_bytes(torn)
+        assert recover(tmp_path, KEY).end == seals.START

@@ -55,21 +55,33 @@ def test_head_is_the_newest_script() -> None:
     assert ScriptDirectory.from_config(config).get_current_head() == migrations.HEAD
 
 
-async def test_the_scripts_make_the_tables_that_the_code_uses(store: SqliteStore, tmp_path: Path) -> None:
+async def test_a_new_database_is_what_the_scripts_would_make(store: SqliteStore, tmp_path: Path) -> None:
     assert await store.indexed_to() == START
-    by_code = sa.create_engine("sqlite://")
-    metadata.create_all(by_code)
-    by_scripts = sa.create_engine(f"sqlite:///{tmp_path}/p.db")
-    assert _schema(by_scripts) == _schema(by_code)
+    by_scripts = sa.create_engine("sqlite://")
+    with by_scripts.begin() as connection:
+        migrations.run_scripts(connection, None)
+        assert migrations.revision(connection) == migrations.HEAD
+    by_store = sa.create_engine(f"sqlite:///{tmp_path}/p.db")
+    assert _content(by_store) == _content(by_scripts)
 
 
-def _schema(engine: sa.Engine) -> dict[str, str]:
-    """The text that made each table and index, without its line breaks."""
+def _content(engine: sa.Engine) -> tuple[dict[str, str], list[Any]]:
+    """The text that made each table and index, without its line breaks; and where the index begins."""
     made = sa.text("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL AND name <> 'alembic_version'")
     with engine.connect() as connection:
-        found = {row.name: " ".join(row.sql.split()) for row in connection.execute(made)}
+        schema = {row.name: " ".join(row.sql.split()) for row in connection.execute(made)}
+        begins = [tuple(row) for row in connection.execute(sa.text("SELECT * FROM indexed"))]
     engine.dispose()
-    return found
+    return schema, begins
+
+
+async def test_opening_again_finds_what_was_indexed(tmp_path: Path) -> None:
+    for number in range(1, 3):
+        store = SqliteStore(f"sqlite:///{tmp_path}/p.db")
+        await store.open()
+        await _index(store, [{"event_type": "a"}])
+        assert len(await _events(store)) == number
+        await store.aclose()
 
 
 async def test_a_database_of_a_newer_version_is_refused_untouched(tmp_path: Path) -> None:

@@ -16,24 +16,15 @@ from penstock.core.answer import DISCONNECT, END, Answer, Outcome
 from penstock.core.call import Attempt, Call, Usage
 from penstock.core.chain import Handler, chain
 from penstock.core.errors import BudgetExceeded, PenstockError, RateLimited, UpstreamCut
-from penstock.core.plan import Use
-from penstock.core.policy import Policy, Route, Tier
 from penstock.telemetry import Metrics, QuotaUse, Trace
 from support.calls import make_call
 from support.clocks import HandClock
 
-POLICY = Policy(
-    tiers={"pro": Tier(name="pro", allowed_models=frozenset())},
-    tenants={"acme": "pro"},
-    routes={"chat": Route(name="chat", plan=Use("fast"))},
-    targets={},
-    endpoint_requests_per_minute={},
-)
 BY = {"task": "chat", "provider": "sim", "model": "sim-1"}
 
 
 def make_metrics(quota: Iterable[QuotaUse] = ()) -> Metrics:
-    return Metrics(version="1.2.3", policy=lambda: POLICY, quota=lambda: quota)
+    return Metrics(version="1.2.3", quota=lambda: quota)
 
 
 def families(metrics: Metrics) -> dict[str, Metric]:
@@ -83,6 +74,7 @@ def dispatched(*attempts: Attempt, **changes: Any) -> Call:
     """A call that asked ``attempts``; one good one of ``sim`` when none is named."""
     call = make_call(**changes)
     trail = call.trail
+    trail.task = call.task
     trail.attempts = list(attempts) or [Attempt("fast", "sim", "sim-1", 50.0)]
     last = trail.attempts[-1]
     trail.target, trail.provider, trail.model = last.target, last.provider, last.model
@@ -149,7 +141,7 @@ async def test_refusals_are_counted_by_reason(decision: str, error: PenstockErro
 
 async def test_a_cache_hit_is_counted() -> None:
     metrics, call = make_metrics(), make_call()
-    call.trail.cache = "hit"
+    call.trail.cache, call.trail.task = "hit", "chat"
     await Run(metrics).answered(call)
     assert value(metrics, "llm_cache_hits_total", task="chat", cache_type="exact") == 1
 
@@ -173,6 +165,7 @@ async def test_callers_cannot_make_series_without_end() -> None:
     run = Run(metrics)
     for number in range(300):
         call = dispatched(tenant=f"t{number}", task=f"task{number}", model=f"m{number}")
+        call.trail.tier = call.trail.task = ""  # neither identified nor routed
         call.trail.usage = Usage(1, 1)
         await run.answered(call)
         tagged = dispatched(tags={"team": f"team{number}", "feature": "f" * number})
@@ -180,7 +173,7 @@ async def test_callers_cannot_make_series_without_end() -> None:
         await run.answered(tagged)
     assert len(metrics.requests) == 2
     assert len(metrics.amounts) == 2
-    assert value(metrics, "llm_input_tokens_total", tenant_id="other", task="other", model="sim-1") == 300
+    assert value(metrics, "llm_input_tokens_total", tenant_id="other", task="", model="sim-1") == 300
     assert len(metrics.tagged_cost) <= 101
     assert sum(metrics.tagged_cost.values()) == 3000
 
@@ -198,8 +191,12 @@ async def test_a_stage_is_charged_until_the_next_one_begins() -> None:
             call.trail.marks[-1] = (self.name, clock.now_s - self._seconds)
             return await proceed(call)
 
+    async def end(call: Call) -> Answer:
+        call.trail.marks[-1] = ("dispatch", clock.now_s)
+        return await _answers(call)
+
     trace = Trace(metrics, on_failed=lambda *_: None, clock=clock, ticks=clock)
-    handler = chain([Slow("identify", 0.25), Slow("reuse", 0.5)], _answers)
+    handler = chain([Slow("identify", 0.25), Slow("reuse", 0.5)], end)
     for _ in range(2):
         (await trace(make_call(), handler)).close(END)
     assert value(metrics, "penstock_stage_seconds_total", stage="identify") == 0.5

@@ -92,6 +92,10 @@ class Connection(asyncio.Protocol):
         else:
             current.keep_alive = False
 
+    def cut(self) -> None:
+        """Close without waiting for anything."""
+        self._wire.abort()
+
     def expire(self) -> None:
         """Act on a deadline that has passed."""
         wire, turns = self._wire, self._turns

@@ -182,10 +182,10 @@ class FaceExchange:
     # --- the call ---
 
     async def _run(self) -> None:
-        face, body = self._face, self._body
+        body = bytes(self._body)
         self._body = b""
         try:
-            reply = await face.answer(self._head, self._ticket, bytes(body))
+            reply = await self._face.answer(self._head, self._ticket, body)
         except PenstockError as error:
             reply = self.refusal(error)
         except asyncio.CancelledError:

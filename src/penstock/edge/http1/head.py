@@ -8,7 +8,9 @@ from msgspec import Struct
 from penstock.core.errors import InvalidRequest, MethodNotAllowed
 
 # Two readers of one of these may choose different values: that is how requests are smuggled past a gateway.
-_ONCE = frozenset({b"authorization", b"content-length", b"content-type", b"host", b"transfer-encoding", b"x-api-key"})
+_ONCE = frozenset(
+    {b"api-key", b"authorization", b"content-length", b"content-type", b"host", b"transfer-encoding", b"x-api-key"}
+)
 
 
 class Head(Struct, frozen=True):

@@ -128,6 +128,7 @@ class Intake:
             self._refuse(error)
             return
         self.in_head = False
+        self._moved = True
         self._listener.head_read(head)
 
     def on_body(self, body: bytes) -> None:
@@ -146,6 +147,7 @@ class Intake:
         # llhttp ends an upgrade request at its head, even one with a body: that is read in _stay_http.
         if self._deaf or (self._parser.should_upgrade() and self._body_follows()):
             return
+        self._moved = True
         self._deaf = not self._keep_alive
         self._listener.body_ended()
 

@@ -89,7 +89,8 @@ def compose(wiring: Wiring, request: Request, asked: ChatRequest, identity: Iden
         variables = asked.variables if asked.message is None else asked.variables | {"message": text}
         prompt = PromptRef(asked.prompt_id, asked.prompt_version or "", variables)
     return Call(
-        call_id=request_id(request),
+        call_id=wiring.new_id(),
+        request_id=request_id(request),
         trace_id=read_trace_id(headers) or urandom(16).hex(),
         endpoint="/chat",
         dialect="openai",

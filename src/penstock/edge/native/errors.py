@@ -21,7 +21,7 @@ from penstock.dialects.openai import error_body
 from penstock.edge.headers import error_headers
 from penstock.edge.native.body import explain
 from penstock.edge.native.shapes import ErrorBody
-from penstock.edge.openai.asks import read_call_id
+from penstock.edge.openai.asks import read_request_id
 
 log = logging.getLogger("penstock.edge")
 
@@ -90,7 +90,7 @@ class Guard:
             await self._app(scope, receive, send)
             return
         request = Request(scope)
-        request.state.request_id = read_call_id(dict(scope["headers"])) or self._new_id()
+        request.state.request_id = read_request_id(dict(scope["headers"])) or self._new_id()
         started = False
 
         async def send_with_id(message: Message) -> None:

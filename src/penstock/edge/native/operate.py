@@ -103,8 +103,14 @@ def debug_routes(wiring: Wiring) -> APIRouter:
         asked = await read_model(request, FaultRequest)
         fault = Fault(kind=asked.kind, rate=asked.rate) if asked.fail else None
         wiring.gateway.set_fault(name, fault)
-        state = FaultState(provider=name, fail=asked.fail, kind=fault and fault.kind, rate=fault and fault.rate)
-        return JSONResponse(state.model_dump())
+        return JSONResponse(
+            {
+                "provider": name,
+                "fail": asked.fail,
+                "kind": None if fault is None else fault.kind,
+                "rate": None if fault is None else fault.rate,
+            }
+        )
 
     return router
 
@@ -117,7 +123,7 @@ def read_time(text: str | None, param: str) -> float | None:
         seconds = float(text)
     except ValueError:
         seconds = _rfc3339(text)
-    if not 0 <= seconds <= LATEST_S:
+    if not -LATEST_S <= seconds <= LATEST_S:
         raise InvalidParameter(
             f"`{param}` must be a time such as 2026-11-21T09:30:00Z (write + as %2B) or Unix seconds.", param=param
         )

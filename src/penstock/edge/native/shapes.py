@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 # Longer names and larger limits than these are mistakes, and would only fill keys, logs and columns.
 NAME_CHARS = 256
@@ -12,14 +12,27 @@ MOST_OUTPUT_TOKENS = 1_000_000
 
 Name = Annotated[str, Field(max_length=NAME_CHARS)]
 
-# The year 9999 and SQLite's largest integer: nothing above them can match.
+
+def _whole(value: Any) -> Any:
+    """JSON knows one kind of number: 256.0 is the integer 256."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+OutputTokens = Annotated[int, Field(ge=1, le=MOST_OUTPUT_TOKENS), BeforeValidator(_whole)]
+
+# The year 9999, either way from 1970, and SQLite's largest integer: nothing beyond them can match.
 LATEST_S = 253_402_300_799
 LARGEST_CURSOR = 2**63 - 1
 
 Time = Annotated[
     str,
     WithJsonSchema(
-        {"anyOf": [{"type": "string", "format": "date-time"}, {"type": "number", "minimum": 0, "maximum": LATEST_S}]}
+        {
+            "anyOf": [
+                {"type": "string", "format": "date-time"},
+                {"type": "number", "minimum": -LATEST_S, "maximum": LATEST_S},
+            ]
+        }
     ),
 ]
 
@@ -36,10 +49,12 @@ class ChatRequest(Request):
     model_config = ConfigDict(
         json_schema_extra={
             "anyOf": [
-                {"required": ["message"], "properties": {"message": {"type": "string"}}},
                 {"required": ["prompt_id"], "properties": {"prompt_id": {"type": "string"}}},
-            ],
-            "dependentRequired": {"prompt_version": ["prompt_id"]},
+                {
+                    "required": ["message"],
+                    "properties": {"message": {"type": "string"}, "prompt_version": {"type": "null"}},
+                },
+            ]
         }
     )
 
@@ -50,11 +65,8 @@ class ChatRequest(Request):
     prompt_id: Name | None = Field(None, min_length=1, description="A registered prompt.")
     prompt_version: Name | None = Field(None, min_length=1, description="Its version, such as `v1`.")
     variables: dict[str, str] = Field(default_factory=dict, description="Values of the prompt's other variables.")
-    max_output_tokens: int | None = Field(
-        None,
-        ge=1,
-        le=MOST_OUTPUT_TOKENS,
-        description="The least of this and the task's, tier's and model's limit holds.",
+    max_output_tokens: OutputTokens | None = Field(
+        None, description="The least of this and the task's, tier's and model's limit holds."
     )
     temperature: float = Field(0.0, ge=0, le=2, description="0 is deterministic, and cached.")
     model: Name = Field("", description="A model alias or route, instead of the one that `task` names.")
@@ -98,7 +110,7 @@ class ChatAnswer(BaseModel):
     degraded: bool = Field(description="True for a fixed text instead of a model's answer.")
     finish_reason: str | None
     usage: TokenUsage
-    decision: dict[str, Any] | None = Field(None, description="Only with `explain`.")
+    decision: dict[str, Any] | None = Field(default=None, description="Only with `explain`.")
 
 
 class Health(BaseModel):

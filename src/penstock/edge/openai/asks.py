@@ -26,7 +26,7 @@ def read_key(headers: Mapping[bytes, bytes]) -> str | None:
     return value.decode("latin-1") if value else None
 
 
-def read_call_id(headers: Mapping[bytes, bytes]) -> str | None:
+def read_request_id(headers: Mapping[bytes, bytes]) -> str | None:
     """The caller's own request id, if it can safely stand in logs and headers."""
     value = headers.get(b"x-request-id", b"")
     return value.decode() if _is_token(value, _MAX_ID) else None

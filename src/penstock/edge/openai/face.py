@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from os import urandom
+from random import getrandbits
 from time import monotonic
 
 from penstock.core.answer import CANCEL, END, Answer
@@ -18,8 +18,8 @@ from penstock.edge.http1.face import Reply, StreamReply
 from penstock.edge.http1.head import Head
 from penstock.edge.openai.asks import (
     read_cache_use,
-    read_call_id,
     read_key,
+    read_request_id,
     read_tags,
     read_task,
     read_trace_id,
@@ -39,7 +39,7 @@ _STREAM = (
 
 def new_call_id() -> str:
     """A fresh request id."""
-    return "req_" + urandom(12).hex()
+    return f"req_{getrandbits(96):024x}"
 
 
 class OpenAIFace:
@@ -86,8 +86,8 @@ class OpenAIFace:
 
     def render_error(self, error: PenstockError, head: Head) -> Reply:
         """An error that came before there was a call."""
-        call_id = read_call_id(head.headers) or self._new_id()
-        headers = [_JSON, (b"x-request-id", call_id.encode()), *error_headers(error)]
+        request_id = read_request_id(head.headers) or self._new_id()
+        headers = [_JSON, (b"x-request-id", request_id.encode()), *error_headers(error)]
         return Reply(error.status, headers, error_body(error))
 
     def render_broken_stream(self, error: PenstockError) -> bytes:
@@ -95,9 +95,11 @@ class OpenAIFace:
         return error_event(error)
 
     def _call(self, headers: dict[bytes, bytes], identity: Identity, asked: ChatRequest) -> Call:
+        call_id = self._new_id()
         return Call(
-            call_id=read_call_id(headers) or self._new_id(),
-            trace_id=read_trace_id(headers) or urandom(16).hex(),
+            call_id=call_id,
+            request_id=read_request_id(headers) or call_id,
+            trace_id=read_trace_id(headers) or f"{getrandbits(128):032x}",
             endpoint=self.endpoint,
             dialect="openai",
             identity=identity,

@@ -16,7 +16,10 @@ def upgrade() -> None:
         sa.Column("sequence", sa.Integer, primary_key=True, autoincrement=False),
         sa.Column("event_type", sa.Text),
         sa.Column("time", sa.Float),
-        *(sa.Column(name, sa.Text) for name in ("call_id", "trace_id", "tenant_id", "tier", "user_id_hash")),
+        *(
+            sa.Column(name, sa.Text)
+            for name in ("call_id", "request_id", "trace_id", "tenant_id", "tier", "user_id_hash")
+        ),
         *(sa.Column(name, sa.Text) for name in ("endpoint", "task", "alias", "target", "provider", "model")),
         *(sa.Column(name, sa.Text) for name in ("prompt_id", "prompt_version", "schema_version")),
         sa.Column("stream", sa.Boolean),
