@@ -31,24 +31,27 @@ async def status(client: Client, route: str, key: str | None, **headers: str) ->
     return (await client.post(path, body, key=key, **headers)).status
 
 
-@pytest.mark.parametrize("route", PATHS)
+async def statuses(client: Client, key: str | None, **headers: str) -> dict[str, int]:
+    return {route: await status(client, route, key, **headers) for route in PATHS}
+
+
+def expected(caller: str) -> dict[str, int]:
+    return {route: row[CALLERS.index(caller)] for route, row in PATHS.items()}
+
+
 @pytest.mark.parametrize("caller", CALLERS)
-async def test_every_path_answers_each_key_as_it_should(route: str, caller: str) -> None:
-    client = Client(make_app(FakeGateway()))
-    assert await status(client, route, KEYS[caller]) == PATHS[route][CALLERS.index(caller)]
+async def test_every_path_answers_each_key_as_it_should(caller: str) -> None:
+    assert await statuses(Client(make_app(FakeGateway())), KEYS[caller]) == expected(caller)
 
 
-@pytest.mark.parametrize("route", PATHS)
-async def test_keyless_loopback_needs_no_key_except_on_the_openai_face(route: str) -> None:
+async def test_keyless_loopback_needs_no_key_except_on_the_openai_face() -> None:
     client = Client(make_app(FakeGateway(keyless=True)))
-    assert await status(client, route, None) == (401 if route in KEYED else 200)
+    assert await statuses(client, None) == {route: 401 if route in KEYED else 200 for route in PATHS}
 
 
-@pytest.mark.parametrize("route", PATHS)
 @pytest.mark.parametrize("caller", CALLERS[1:])
-async def test_a_key_counts_for_what_it_is_even_where_none_is_needed(route: str, caller: str) -> None:
-    client = Client(make_app(FakeGateway(keyless=True)))
-    assert await status(client, route, KEYS[caller]) == PATHS[route][CALLERS.index(caller)]
+async def test_a_key_counts_for_what_it_is_even_where_none_is_needed(caller: str) -> None:
+    assert await statuses(Client(make_app(FakeGateway(keyless=True))), KEYS[caller]) == expected(caller)
 
 
 @pytest.mark.parametrize(
@@ -66,10 +69,9 @@ async def test_a_key_counts_for_what_it_is_even_where_none_is_needed(route: str,
         ("127.0.0.1", "127.0.0.1:8000", {"forwarded": "for=192.0.2.7"}),
     ],
 )
-@pytest.mark.parametrize("route", PATHS)
-async def test_keyless_is_for_this_machine_alone(route: str, peer: str, host: str, headers: dict[str, str]) -> None:
+async def test_keyless_is_for_this_machine_alone(peer: str, host: str, headers: dict[str, str]) -> None:
     client = Client(make_app(FakeGateway(keyless=True)), peer=peer, host=host)
-    assert await status(client, route, None, **headers) == PATHS[route][0]
+    assert await statuses(client, None, **headers) == expected("no key")
 
 
 @pytest.mark.parametrize(

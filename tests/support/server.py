@@ -37,12 +37,35 @@ def environment(**more: str) -> dict[str, str]:
     return {**kept, "PYTHONPATH": str(ROOT / "src"), "NO_COLOR": "1", "TERM": "dumb", "COLUMNS": "200", **more}
 
 
+class Gateway:
+    """A running gateway: where it listens, its process, and the folder with its files."""
+
+    def __init__(self, port: int, process: subprocess.Popen[bytes], folder: Path) -> None:
+        self.address = f"127.0.0.1:{port}"
+        self.process = process
+        self.folder = folder
+
+    @property
+    def log(self) -> str:
+        """What it has printed."""
+        return (self.folder / "server.log").read_text(errors="replace")
+
+    def stop(self) -> int:
+        """SIGTERM, and its exit status."""
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            return self.process.wait(STOP_LIMIT_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise
+
+
 @contextmanager
-def serving(config: Path, folder: Path, **env: str) -> Iterator[str]:
-    """The ``host:port`` of a gateway that runs in ``folder`` until the block ends; ``env`` holds its secrets."""
+def running(config: Path, folder: Path, **env: str) -> Iterator[Gateway]:
+    """A gateway that runs in ``folder`` until the block ends; ``env`` holds its secrets."""
     port = free_port()
-    log = folder / "server.log"
-    with log.open("wb") as output:
+    with (folder / "server.log").open("ab") as output:
         process = subprocess.Popen(
             penstock("serve", "--config", str(config), "--port", str(port)),
             cwd=folder,
@@ -51,17 +74,20 @@ def serving(config: Path, folder: Path, **env: str) -> Iterator[str]:
             stdout=output,
             stderr=subprocess.STDOUT,
         )
+    gateway = Gateway(port, process, folder)
     try:
-        _await_ready(port, process, log)
-        yield f"127.0.0.1:{port}"
+        _await_ready(port, process, folder / "server.log")
+        yield gateway
     finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(STOP_LIMIT_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-            raise
+        if process.poll() is None:
+            gateway.stop()
+
+
+@contextmanager
+def serving(config: Path, folder: Path, **env: str) -> Iterator[str]:
+    """The ``host:port`` of such a gateway."""
+    with running(config, folder, **env) as gateway:
+        yield gateway.address
 
 
 def _await_ready(port: int, process: subprocess.Popen[bytes], log: Path) -> None:

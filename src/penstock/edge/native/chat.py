@@ -64,6 +64,7 @@ def chat_routes(wiring: Wiring) -> APIRouter:
             operation_id=operation,
             summary="Ask a model",
             response_model=ChatAnswer,
+            response_description="The answer, and what it took.",
             responses=failures(400, 401, 403, 404, 413, 415, 429, 500, 502, 503, 504),
             openapi_extra={
                 "requestBody": {

@@ -22,14 +22,22 @@ def health_routes(wiring: Wiring) -> APIRouter:
     router = APIRouter(tags=["health"])
     gateway = wiring.gateway
 
-    @router.get("/health", response_model=Health, responses=failures(429, 500), summary="Is it alive?")
+    @router.get(
+        "/health",
+        response_model=Health,
+        response_description="It is alive.",
+        responses=failures(429, 500),
+        summary="Is it alive?",
+    )
     async def health(request: Request) -> Response:
         """`{"status": "ok"}`; with an admin key, version, uptime, configuration and state beside it."""
         await _limit(wiring, request)
         detail = await gateway.health() if is_admin(gateway, request) else {}
         return JSONResponse(detail | {"status": "ok"})
 
-    @router.get("/health/liveness", response_model=Health, summary="Liveness probe")
+    @router.get(
+        "/health/liveness", response_model=Health, response_description="It is alive.", summary="Liveness probe"
+    )
     async def liveness() -> Response:
         """200 while the process runs."""
         return JSONResponse({"status": "ok"})
@@ -37,6 +45,7 @@ def health_routes(wiring: Wiring) -> APIRouter:
     @router.get(
         "/health/readiness",
         response_model=Readiness,
+        response_description="New calls are taken.",
         responses={503: {"model": Readiness, "description": "Shutting down, or the ledger cannot be written."}},
         summary="Readiness probe",
     )

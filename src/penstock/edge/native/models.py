@@ -19,13 +19,25 @@ def models_routes(wiring: Wiring) -> APIRouter:
     router = APIRouter(prefix="/v1/models", tags=["OpenAI"])
     gateway = wiring.gateway
 
-    @router.get("", response_model=ModelCards, responses=failures(401, 500), summary="Models")
+    @router.get(
+        "",
+        response_model=ModelCards,
+        response_description="The models.",
+        responses=failures(401, 500),
+        summary="Models",
+    )
     async def models(request: Request) -> Response:
         """Every model alias and route that this key may name in `model`."""
         identity = gateway.authenticate(given_key(request))
         return JSONResponse({"object": "list", "data": visible_models(gateway.policy, identity)})
 
-    @router.get("/{model_id}", response_model=ModelCard, responses=failures(401, 404, 500), summary="One model")
+    @router.get(
+        "/{model_id}",
+        response_model=ModelCard,
+        response_description="The model.",
+        responses=failures(401, 404, 500),
+        summary="One model",
+    )
     async def model(request: Request, model_id: str) -> Response:
         """One model alias or route; 404 where this key may not name it."""
         identity = gateway.authenticate(given_key(request))

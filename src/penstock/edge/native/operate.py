@@ -48,7 +48,11 @@ def audit_routes(wiring: Wiring) -> APIRouter:
     router = APIRouter(tags=["operations"])
 
     @router.get(
-        "/audit", response_model=AuditEvents, responses=failures(400, 401, 403, 500, 503), summary="Audit events"
+        "/audit",
+        response_model=AuditEvents,
+        response_description="One page.",
+        responses=failures(400, 401, 403, 500, 503),
+        summary="Audit events",
     )
     async def audit(request: Request, asked: Annotated[AuditFilter, Query()]) -> Response:
         """One event per call, newest first, without any text of prompts or answers.
@@ -78,6 +82,7 @@ def debug_routes(wiring: Wiring) -> APIRouter:
     @router.post(
         "/debug/provider/{name}/fail",
         response_model=FaultState,
+        response_description="What it does from now on.",
         responses=failures(400, 401, 403, 404, 413, 415, 500),
         summary="Break or mend a simulated provider",
         openapi_extra={
