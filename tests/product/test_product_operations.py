@@ -9,6 +9,7 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -47,10 +48,18 @@ def client_of(gateway: Gateway) -> AsyncOpenAI:
     return AsyncOpenAI(base_url=f"http://{gateway.address}/v1", api_key=SECRETS["ACME_KEY"], max_retries=0)
 
 
+async def until(true: Callable[[], bool]) -> None:
+    """Wait for something in another process."""
+    async with asyncio.timeout(10):
+        while not true():  # noqa: ASYNC110 - another process has no event to wait for
+            await asyncio.sleep(0.02)
+
+
 async def finish(stream: openai.AsyncStream[Any]) -> str | None:
     """Read to the end; the last finish reason."""
     reasons = [chunk.choices[0].finish_reason async for chunk in stream]
-    return reasons[-1]
+    last: str | None = reasons[-1]
+    return last
 
 
 def get(gateway: Gateway, path: str) -> Any:
@@ -96,9 +105,7 @@ async def test_a_reload_drops_no_request_and_a_bad_file_changes_nothing(tmp_path
             refused = await asyncio.to_thread(command, gateway, "reload", "--config", str(config))
             assert refused.returncode == 1
             assert "nobody" in refused.stderr
-            async with asyncio.timeout(10):
-                while len(served) < count + 50 or "config refused" not in gateway.log:
-                    await asyncio.sleep(0.02)
+            await until(lambda: len(served) >= count + 50 and "config refused" in gateway.log)
             done.set()
         assert served[0] == "one"
         assert set(served[count + 8 :]) == {"two"}

@@ -140,6 +140,12 @@ def test_structured_output_is_parsed(client: OpenAI) -> None:
     assert isinstance(parsed.choices[0].message.parsed, Ticket)
     loose = client.chat.completions.create(model="small", messages=HELLO, response_format={"type": "json_object"})
     assert isinstance(json.loads(loose.choices[0].message.content or ""), dict)
+    named = client.chat.completions.create(
+        model="small",
+        messages=[{"role": "user", "content": "A joke as JSON with 'setup' and 'punchline' keys."}],
+        response_format={"type": "json_object"},
+    )
+    assert set(json.loads(named.choices[0].message.content or "")) == {"setup", "punchline"}
 
 
 def test_several_choices_logprobs_stop_seed_and_token_caps(client: OpenAI) -> None:

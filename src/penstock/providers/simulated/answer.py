@@ -14,6 +14,8 @@ from penstock.providers.simulated.schema import instance_of
 
 _QUOTE_CHARACTERS = 200
 _JSON_TOKEN_CHARACTERS = 4
+# JSON mode has no schema: the keys that a prompt wants stand in it, mostly in quotes.
+_QUOTED_NAME = re.compile(r"""['"`]([a-z_]\w{0,63})['"`]""")
 _WORD = re.compile(r"\s*\S+\s*")
 
 
@@ -39,7 +41,7 @@ class Reply(Struct, frozen=True):
 def compose(request: dict[str, Any]) -> Reply:
     """Answer a chat request's body.
 
-    A question with tools is answered by one call, a tool's result by text, a response format by a minimal instance,
+    A question with tools is answered by one call, a tool's result by text, a response format by a minimal instance or an object,
     anything else by text that says that it is simulated.
     """
     messages = request.get("messages") or [{}]
@@ -55,7 +57,8 @@ def compose(request: dict[str, Any]) -> Reply:
     if response_format.get("type") == "json_schema":
         text = _json_of((response_format.get("json_schema") or {}).get("schema") or {"type": "object"}, asked)
     elif response_format.get("type") == "json_object":
-        text = msgspec.json.encode({"answer": _sentence(request, messages, asked)}).decode()
+        names = _QUOTED_NAME.findall(asked) or ["answer"]
+        text = msgspec.json.encode(dict.fromkeys(names, _sentence(request, messages, asked))).decode()
     else:
         text = _sentence(request, messages, asked)
     stops = request.get("stop") or ()
