@@ -9,9 +9,10 @@ import socket
 from penstock.core.errors import UpstreamUnavailable
 from penstock.core.ports import Origin
 
-# Azure's platform endpoint has a public address that is reachable from inside its machines only:
-# https://learn.microsoft.com/azure/virtual-network/what-is-ip-address-168-63-129-16 (2026-11-21)
-_PLATFORM = frozenset({ipaddress.IPv4Address("168.63.129.16")})
+# Metadata and platform endpoints whose addresses look public: Azure's, reachable from inside its machines only
+# (https://learn.microsoft.com/azure/virtual-network/what-is-ip-address-168-63-129-16, 2026-11-21), and Oracle's
+# 192.0.0.192 in the block of RFC 6890, which Python's ipaddress counts as global from 3.11.4 on.
+_PLATFORM = (ipaddress.ip_network("168.63.129.16/32"), ipaddress.ip_network("192.0.0.0/24"))
 _GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")  # RFC 4291: every IPv6 address of the open internet so far
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")  # RFC 6052: the last four bytes are an IPv4 address
 
@@ -27,7 +28,7 @@ def is_public(address: str) -> bool:
         if inner is not None:
             return is_public(str(inner))
         return ip.is_global and ip in _GLOBAL_UNICAST
-    return ip.is_global and not ip.is_multicast and ip not in _PLATFORM
+    return ip.is_global and not ip.is_multicast and not any(ip in block for block in _PLATFORM)
 
 
 async def permitted_addresses(origin: Origin, *, named: bool) -> list[str]:
