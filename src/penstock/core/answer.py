@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from functools import partial
+from time import monotonic
 from typing import Literal, Protocol, TypeAlias
 
 from msgspec import Struct
@@ -114,7 +114,7 @@ class Answer:
         """Push events towards the sink; ignored after the end."""
         if self.outcome is not None or self._pending_end is not None:
             return
-        self.last_event_at_s = asyncio.get_running_loop().time()
+        self.last_event_at_s = monotonic()
         if self._sink is None:
             self._held.extend(events)
             if len(self._held) >= self.HELD_EVENTS and not self.paused:
@@ -156,7 +156,7 @@ class Answer:
     def resume(self) -> None:
         """The client has caught up."""
         self.paused = False
-        self.last_event_at_s = asyncio.get_running_loop().time()
+        self.last_event_at_s = monotonic()
         if self._source is not None:
             self._source.resume()
 
@@ -183,17 +183,19 @@ class Answer:
         self.outcome = outcome
         sink, self._sink = self._sink, None
         source, self._source = self._source, None
-        steps: list[Callable[[], object]] = [partial(hook, outcome) for hook in self._close_hooks]
-        if source is not None:
-            steps.insert(0, source.close)
-        if sink is not None:
-            steps.append(partial(sink.end, outcome))
-        self._close_hooks.clear()
+        hooks, self._close_hooks = self._close_hooks, []
         self._event_hooks.clear()
-        for step in steps:
-            try:
-                step()
-            except Exception as error:  # noqa: BLE001 - one stage's fault must not keep the next from settling
-                asyncio.get_running_loop().call_exception_handler(
-                    {"message": "a close hook failed", "exception": error}
-                )
+        if source is not None:
+            _run(source.close)
+        for hook in hooks:
+            _run(hook, outcome)
+        if sink is not None:
+            _run(sink.end, outcome)
+
+
+def _run(step: Callable[..., object], *values: object) -> None:
+    """One stage's fault must not keep the next from settling."""
+    try:
+        step(*values)
+    except Exception as error:  # noqa: BLE001 - as said; nothing is hidden
+        asyncio.get_running_loop().call_exception_handler({"message": "a close hook failed", "exception": error})

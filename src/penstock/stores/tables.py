@@ -6,47 +6,16 @@ import sqlalchemy as sa
 
 metadata = sa.MetaData()
 
-# One row per event. What an event has beyond these columns is in `detail`, as JSON.
+# One row per event: the columns that it is found by, and the whole of it as JSON.
 audit = sa.Table(
     "audit",
     metadata,
     sa.Column("sequence", sa.Integer, primary_key=True, autoincrement=False),
     sa.Column("event_type", sa.Text),
     sa.Column("time", sa.Float),
-    sa.Column("call_id", sa.Text),
-    sa.Column("request_id", sa.Text),
-    sa.Column("trace_id", sa.Text),
     sa.Column("tenant_id", sa.Text),
-    sa.Column("tier", sa.Text),
-    sa.Column("user_id_hash", sa.Text),
-    sa.Column("endpoint", sa.Text),
-    sa.Column("task", sa.Text),
-    sa.Column("alias", sa.Text),
-    sa.Column("target", sa.Text),
-    sa.Column("provider", sa.Text),
-    sa.Column("model", sa.Text),
-    sa.Column("prompt_id", sa.Text),
-    sa.Column("prompt_version", sa.Text),
-    sa.Column("schema_version", sa.Text),
-    sa.Column("stream", sa.Boolean),
-    sa.Column("cache_hit", sa.Boolean),
-    sa.Column("retry_count", sa.Integer),
-    sa.Column("fallback_used", sa.Boolean),
-    sa.Column("degraded", sa.Boolean),
-    sa.Column("input_tokens", sa.Integer),
-    sa.Column("output_tokens", sa.Integer),
-    sa.Column("usage_estimated", sa.Boolean),
-    sa.Column("estimated_cost_usd", sa.Float),
-    sa.Column("cost_nano_usd", sa.Integer),
-    sa.Column("latency_ms", sa.Float),
-    sa.Column("first_content_ms", sa.Float),
-    sa.Column("policy_decision", sa.Text),
-    sa.Column("status", sa.Text),
-    sa.Column("error_code", sa.Text),
-    sa.Column("tool_names", sa.JSON),
-    sa.Column("tags", sa.JSON),
-    sa.Column("decision", sa.JSON),
-    sa.Column("detail", sa.JSON),
+    sa.Column("trace_id", sa.Text),
+    sa.Column("record", sa.Text, nullable=False),
 )
 # An index holds the sequence too, so a tenant's newest records are read in order without sorting.
 sa.Index("audit_tenant", audit.c.tenant_id)

@@ -56,9 +56,9 @@ def _calls(of: Metrics) -> Iterator[Metric]:
     models = ("task", "from_model", "to_model")
     yield _counter("llm_fallbacks_total", "Calls that another target answered.", models, of.fallbacks)
     yield _counter("llm_cache_hits_total", "Calls answered from a cache.", ("task", "cache_type"), of.cache_hits)
-    seconds: Values = {(name,): seconds for name, seconds in of.stage_seconds.items()}
+    seconds: Values = {(name,): stage.seconds for name, stage in of.stages.items() if stage.count}
     yield _counter("penstock_stage_seconds_total", "Time in a stage before the next one.", ("stage",), seconds)
-    counts: Values = {(name,): count for name, count in of.stage_count.items()}
+    counts: Values = {(name,): stage.count for name, stage in of.stages.items() if stage.count}
     yield _counter("penstock_stage_calls_total", "Calls that went through a stage.", ("stage",), counts)
 
 

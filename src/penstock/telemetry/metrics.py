@@ -64,6 +64,16 @@ class Amount:
         self.cost_nano_usd = 0
 
 
+class StageTime:
+    """Time that one stage took itself, over so many calls."""
+
+    __slots__ = ("count", "seconds")
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self.count = 0
+
+
 class Metrics:
     """Counts calls; ``quota`` is asked at each scrape. One thread only."""
 
@@ -91,8 +101,7 @@ class Metrics:
         self.fallbacks: Counter[tuple[str, ...]] = Counter()
         self.cache_hits: Counter[tuple[str, ...]] = Counter()
         self.rejections: Counter[tuple[str, ...]] = Counter()
-        self.stage_seconds: dict[str, float] = {}
-        self.stage_count: dict[str, int] = {}
+        self.stages: dict[str, StageTime] = {}
         self._pairs: dict[str, set[tuple[str, str]]] = {}
 
     def count(self, call: Call, status: str, error: PenstockError | None, latency_ms: float) -> None:
@@ -165,13 +174,14 @@ class Metrics:
 
     def _count_stages(self, marks: list[tuple[str, float]]) -> None:
         """A stage took the time from its mark to the next; what began last is not over before the first content."""
-        seconds, count = self.stage_seconds, self.stage_count
-        before, since_s = "", 0.0
+        stages, before, since_s = self.stages, None, 0.0
         for name, at_s in marks:
-            if before:
-                seconds[before] = seconds.get(before, 0.0) + at_s - since_s
-                count[before] = count.get(before, 0) + 1
-            before, since_s = name, at_s
+            if before is not None:
+                before.seconds += at_s - since_s
+                before.count += 1
+            before, since_s = stages.get(name), at_s
+            if before is None:
+                before = stages[name] = StageTime()
 
 
 def _histogram(histograms: dict[tuple[str, ...], Histogram], key: tuple[str, ...]) -> Histogram:

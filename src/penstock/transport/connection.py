@@ -26,6 +26,7 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "_head",
+        "_loop",
         "_on_free",
         "_parser",
         "_paused",
@@ -38,10 +39,11 @@ class Connection(asyncio.Protocol):
         "lost",
     )
 
-    def __init__(self, host: str, head_bytes: int, on_free: OnFree) -> None:
+    def __init__(self, host: str, head_bytes: int, on_free: OnFree, loop: asyncio.AbstractEventLoop) -> None:
         self.host = host
         self.idle = False  # owned by the pool
         self._on_free = on_free
+        self._loop = loop
         self._parser = ResponseParser(host, head_bytes)
         self._transport: asyncio.Transport | None = None
         self._head: asyncio.Future[Response] | None = None
@@ -58,7 +60,7 @@ class Connection(asyncio.Protocol):
 
         It fails with ``StaleConnection``, ``UpstreamUnavailable`` or ``UpstreamMalformed``.
         """
-        self._head = head = asyncio.get_running_loop().create_future()
+        self._head = head = self._loop.create_future()
         self._untouched = True
         transport = self._transport
         if self.lost or transport is None:

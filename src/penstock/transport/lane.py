@@ -36,10 +36,11 @@ class Lane:
         )
         self._sweep_timer: asyncio.TimerHandle | None = None
         self._closed = False
+        self._loop = asyncio.get_running_loop()
 
     async def send(self, data: bytes, *, bodiless: bool) -> Response:
         """Exchange ``data`` for a response's head; once more on a fresh connection when a kept-alive one was stale."""
-        connection = self._pool.reuse(asyncio.get_running_loop().time()) or await self._obtain()
+        connection = self._pool.reuse(self._loop.time()) or await self._obtain()
         connection.idle = False
         try:
             return await self._exchange(connection, data, bodiless=bodiless)
@@ -72,7 +73,7 @@ class Lane:
             raise
 
     async def _obtain(self) -> Connection:
-        for expired in self._pool.expire(asyncio.get_running_loop().time()):
+        for expired in self._pool.expire(self._loop.time()):
             expired.abort()
         admission = self._pool.admit()
         if admission is Admission.OPEN:
@@ -104,7 +105,7 @@ class Lane:
             raise UpstreamUnavailable("the gateway is shutting down")
 
     async def _wait(self) -> Connection | None:
-        waiter: _Grant = asyncio.get_running_loop().create_future()
+        waiter: _Grant = self._loop.create_future()
         self._pool.wait(waiter)
         try:
             async with asyncio.timeout(self._limits.wait_s):
@@ -117,13 +118,13 @@ class Lane:
             raise
 
     def _make(self) -> Connection:
-        return Connection(self._origin.host, self._limits.head_bytes, self._free)
+        return Connection(self._origin.host, self._limits.head_bytes, self._free, self._loop)
 
     def _free(self, connection: Connection, reusable: bool) -> None:  # noqa: FBT001 - a callback's verdict
         if not reusable:
             self._hand_slot_on(self._pool.discard(connection))
             return
-        loop = asyncio.get_running_loop()
+        loop = self._loop
         waiter = self._pool.release(connection, loop.time())
         if waiter is not None:
             waiter.set_result(connection)
@@ -146,7 +147,7 @@ class Lane:
     def _sweep(self) -> None:
         """Close what nobody has used; an idle connection lives at most twice its keep-alive time."""
         self._sweep_timer = None
-        loop = asyncio.get_running_loop()
+        loop = self._loop
         for expired in self._pool.expire(loop.time()):
             expired.abort()
         if self._pool.idle:

@@ -19,7 +19,6 @@ from penstock.core.ports import AuditQuery
 from penstock.stores import migrations
 from penstock.stores.seals import START, Batch, Position
 from penstock.stores.sqlite import SqliteStore
-from penstock.stores.tables import metadata
 from support.audited import append_call, intent
 from support.logs import ListLog
 
@@ -133,7 +132,6 @@ async def test_a_completed_call_comes_back_as_it_was_recorded(store: SqliteStore
     await append_call(log, NOON_S, cost=33_600, tags={"team": "a"}, stream=True)
     await _index(store, log.records)
     assert await _events(store) == [{"sequence": 1, **log.records[0]}]
-    assert len(log.records[0]) == len(metadata.tables["audit"].columns) - 2  # sequence and detail
 
 
 async def test_any_event_is_taken_with_the_fields_it_has(store: SqliteStore) -> None:
@@ -153,15 +151,15 @@ async def test_any_event_is_taken_with_the_fields_it_has(store: SqliteStore) -> 
     assert found[-5] == {"sequence": 5}
 
 
-async def test_values_that_sqlite_does_not_take_do_not_stop_the_index(store: SqliteStore) -> None:
+async def test_values_that_no_stage_would_write_do_not_stop_the_index(store: SqliteStore) -> None:
     log = ListLog()
     for number in range(3):
         await append_call(log, NOON_S + number)
-    log.records[1] |= {"input_tokens": 10**30, "task": {"not": "text"}}
+    log.records[1] |= {"cost_nano_usd": 10**30, "tenant_id": {"not": "text"}}
     await _index(store, log.records)
     newest, odd, oldest = await _events(store)
     assert (newest["sequence"], oldest["sequence"]) == (3, 1)
-    assert (odd["input_tokens"], odd["task"]) == (10**30, {"not": "text"})
+    assert (odd["cost_nano_usd"], odd["tenant_id"]) == (10**30, {"not": "text"})
 
 
 async def test_a_line_that_is_not_json_is_kept(store: SqliteStore) -> None:

@@ -16,26 +16,9 @@ def upgrade() -> None:
         sa.Column("sequence", sa.Integer, primary_key=True, autoincrement=False),
         sa.Column("event_type", sa.Text),
         sa.Column("time", sa.Float),
-        *(
-            sa.Column(name, sa.Text)
-            for name in ("call_id", "request_id", "trace_id", "tenant_id", "tier", "user_id_hash")
-        ),
-        *(sa.Column(name, sa.Text) for name in ("endpoint", "task", "alias", "target", "provider", "model")),
-        *(sa.Column(name, sa.Text) for name in ("prompt_id", "prompt_version", "schema_version")),
-        sa.Column("stream", sa.Boolean),
-        sa.Column("cache_hit", sa.Boolean),
-        sa.Column("retry_count", sa.Integer),
-        sa.Column("fallback_used", sa.Boolean),
-        sa.Column("degraded", sa.Boolean),
-        sa.Column("input_tokens", sa.Integer),
-        sa.Column("output_tokens", sa.Integer),
-        sa.Column("usage_estimated", sa.Boolean),
-        sa.Column("estimated_cost_usd", sa.Float),
-        sa.Column("cost_nano_usd", sa.Integer),
-        sa.Column("latency_ms", sa.Float),
-        sa.Column("first_content_ms", sa.Float),
-        *(sa.Column(name, sa.Text) for name in ("policy_decision", "status", "error_code")),
-        *(sa.Column(name, sa.JSON) for name in ("tool_names", "tags", "decision", "detail")),
+        sa.Column("tenant_id", sa.Text),
+        sa.Column("trace_id", sa.Text),
+        sa.Column("record", sa.Text, nullable=False),
     )
     op.create_index("audit_tenant", "audit", ["tenant_id"])
     op.create_index("audit_time", "audit", ["time"])
