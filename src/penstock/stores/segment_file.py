@@ -11,7 +11,7 @@ from penstock.stores import seals
 from penstock.stores.seals import Batch, Group, Head, Position
 
 # What a reader takes of a segment at a time: large, as the index then writes each of its pages less often.
-READ_BYTES = 4 * 1024 * 1024
+READ_BYTES = 1024 * 1024
 # A group is what one seal vouches for, and the least that can be read.
 GROUP_RECORDS = 2048
 _OURS = 0o600

@@ -33,7 +33,7 @@ _PRAGMAS = (
     "PRAGMA busy_timeout = 5000",
     "PRAGMA foreign_keys = ON",
     "PRAGMA wal_autocheckpoint = 2000",
-    "PRAGMA cache_size = -8192",
+    "PRAGMA cache_size = -4096",
 )
 # As text: SQLAlchemy's insert() takes 10 us more a row.
 _INSERT = (

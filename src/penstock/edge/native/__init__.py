@@ -1,4 +1,4 @@
-"""The native and admin API on FastAPI. Only ``app.py`` of the package imports it: it costs a second to load."""
+"""The native and admin API on FastAPI. Only ``app`` imports it: it costs a second to load."""
 
 from penstock.edge.native.app import create_app
 from penstock.edge.native.wiring import NATIVE_LIMITS
