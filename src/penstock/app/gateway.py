@@ -66,7 +66,9 @@ class RunningGateway:
 
     def metrics(self) -> bytes:
         """Prometheus text."""
-        return self._works.metrics.render()
+        from penstock.telemetry.exposition import render  # noqa: PLC0415 - 4 MB that only a scrape needs
+
+        return render(self._works.metrics)
 
     def set_fault(self, provider: str, fault: Fault | None) -> None:
         """Make a simulated provider fail, or mend it. Raises ``NotFound`` and ``InvalidParameter``."""

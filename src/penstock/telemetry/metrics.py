@@ -2,7 +2,8 @@
 
 A label takes only values that an operator chose, so that no caller can make series without end: a tenant that was not
 identified is ``other``; task is the route that was chosen, provider and model are those of the target that was asked,
-each ``""`` when there was none; status and error codes are fixed sets. Team and feature are the one exception, being tags of the call: the first
+each ``""`` when there was none; status and error codes are fixed sets.
+Team and feature are the one exception, being tags of the call: the first
 hundred pairs of a tenant are told apart, the rest are ``other``.
 """
 
@@ -129,12 +130,6 @@ class Metrics:
     def lose_audit(self, _error: Exception | None = None) -> None:
         """An audit event could not be appended."""
         self.audit_lost += 1
-
-    def render(self) -> bytes:
-        """All of it as Prometheus text, of type ``CONTENT_TYPE``."""
-        from penstock.telemetry.exposition import render  # noqa: PLC0415 - 4 MB that only a scrape needs
-
-        return render(self)
 
     def _add(self, tenant: str, task: str, call: Call, usage: Usage) -> None:
         trail = call.trail

@@ -17,6 +17,7 @@ from penstock.core.call import Attempt, Call, Usage
 from penstock.core.chain import Handler, chain
 from penstock.core.errors import BudgetExceeded, PenstockError, RateLimited, UpstreamCut
 from penstock.telemetry import Metrics, QuotaUse, Trace
+from penstock.telemetry.exposition import render
 from support.calls import make_call
 from support.clocks import HandClock
 
@@ -28,7 +29,7 @@ def make_metrics(quota: Iterable[QuotaUse] = ()) -> Metrics:
 
 
 def families(metrics: Metrics) -> dict[str, Metric]:
-    return {family.name: family for family in text_string_to_metric_families(metrics.render().decode())}
+    return {family.name: family for family in text_string_to_metric_families(render(metrics).decode())}
 
 
 def value(metrics: Metrics, name: str, **labels: str) -> float | None:
@@ -218,7 +219,7 @@ def test_quota_process_and_build_are_shown_at_each_scrape() -> None:
 
 
 def test_names_and_types_are_those_of_the_requirements() -> None:
-    text = make_metrics().render().decode()
+    text = render(make_metrics()).decode()
     for name in ("requests", "provider_errors", "retries", "fallbacks", "cache_hits", "quota_rejections"):
         assert f"# TYPE llm_{name}_total counter" in text
     for name in ("input_tokens", "output_tokens", "estimated_cost_usd", "tagged_cost_usd"):

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from math import inf
-from typing import TYPE_CHECKING
 
 from uvicorn.protocols.utils import get_remote_addr
 
 from penstock.core.errors import PenstockError, RequestTimeout, Unavailable
 from penstock.edge.http1.intake import Intake
+from penstock.edge.http1.service import Service
 from penstock.edge.http1.turns import Turns
 from penstock.edge.http1.wire import Wire
-
-if TYPE_CHECKING:
-    from penstock.edge.http1.server import Service
 
 # Bytes parsed at once: how far a flood of tiny pipelined requests can run ahead of its bound.
 _SLICE_BYTES = 8 * 1024

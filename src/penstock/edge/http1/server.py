@@ -1,11 +1,11 @@
-"""``protocol_factory``: what uvicorn is given as its HTTP protocol; and the one timer of all its connections."""
+"""``protocol_factory``: what uvicorn is given as its HTTP protocol."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
 from uvicorn.config import Config
 from uvicorn.server import ServerState
@@ -13,8 +13,8 @@ from uvicorn.server import ServerState
 from penstock.edge.http1.asgi import AsgiApp
 from penstock.edge.http1.connection import Connection
 from penstock.edge.http1.limits import HttpLimits
+from penstock.edge.http1.service import Service
 from penstock.edge.http1.turns import Faces
-from penstock.edge.http1.wire import Outlet
 
 
 def protocol_factory(faces: Faces, limits: HttpLimits) -> Callable[..., Connection]:
@@ -38,43 +38,6 @@ def protocol_factory(faces: Faces, limits: HttpLimits) -> Callable[..., Connecti
         return Connection(service)
 
     return connect
-
-
-class Service:
-    """What all connections of a server share, and the sweep that keeps their deadlines without a timer for each."""
-
-    def __init__(self, faces: Faces, limits: HttpLimits, app: AsgiApp) -> None:
-        self.faces = faces
-        self.limits = limits
-        self.app = app
-        self.outlet = Outlet(asyncio.get_running_loop(), app.server_state)
-        # uvicorn asks of its connections no more than ``shutdown``.
-        self._connections = cast("set[Connection]", app.server_state.connections)
-        self._sweeping = False
-
-    @property
-    def connections_open(self) -> int:
-        """How many clients are connected."""
-        return len(self._connections)
-
-    def opened(self, connection: Connection) -> None:
-        """Watch its deadline from now on, and let a shutdown reach it."""
-        self._connections.add(connection)
-        if not self._sweeping:
-            self._sweeping = True
-            self.outlet.loop.call_later(self.limits.sweep_s, self._sweep)
-
-    def closed(self, connection: Connection) -> None:
-        """Forget it."""
-        self._connections.discard(connection)
-
-    def _sweep(self) -> None:
-        now_s = self.outlet.loop.time()
-        for connection in [each for each in self._connections if each.deadline_s <= now_s]:
-            connection.expire()
-        self._sweeping = bool(self._connections)
-        if self._sweeping:
-            self.outlet.loop.call_later(self.limits.sweep_s, self._sweep)
 
 
 def _asgi_app(config: Config, server_state: ServerState, app_state: dict[str, Any]) -> AsgiApp:
