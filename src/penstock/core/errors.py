@@ -209,7 +209,8 @@ class UpstreamRateLimited(UpstreamError):
     """The provider answered 429; ``retry_after_s`` holds its wish."""
 
     code = "upstream_rate_limited"
-    status = 503
+    status = 429
+    type = "rate_limit_error"
     retryable = True
 
 

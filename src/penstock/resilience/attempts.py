@@ -9,7 +9,7 @@ from random import random
 from penstock.core.answer import Answer
 from penstock.core.call import Attempt, Call
 from penstock.core.chain import Handler
-from penstock.core.errors import DeadlineExceeded, PenstockError, UpstreamTimeout
+from penstock.core.errors import DeadlineExceeded, InputTooLong, PenstockError, UpstreamTimeout
 from penstock.core.plan import Target
 from penstock.core.ports import Clock
 from penstock.resilience.schedule import retry_delay_s
@@ -37,7 +37,14 @@ class Attempts:
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def __call__(self, call: Call) -> Answer:
-        """Answer at the first content. Raises the last attempt's error."""
+        """Answer at the first content. Raises the last attempt's error, ``InputTooLong`` before the first one."""
+        most = self._target.max_input_tokens
+        if most is not None and call.input_tokens > most:
+            raise InputTooLong(
+                f"The input is about {call.input_tokens} tokens long, and '{self._target.alias}' takes {most}: shorten "
+                "the messages, or ask a model that takes more.",
+                param="messages",
+            )
         made = 0
         while True:
             made += 1

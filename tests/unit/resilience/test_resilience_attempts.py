@@ -85,6 +85,22 @@ async def test_permanent_errors_are_asked_once(error: PenstockError) -> None:
     assert len(calls) == 1
 
 
+async def test_an_input_that_a_model_does_not_take_goes_to_one_that_does() -> None:
+    time = FakeTime()
+    short, short_calls = failing()
+    longer, longer_calls = failing()
+    targets = {
+        "a": Attempts(Target("a", "p", "m", max_input_tokens=100), short, clock=time.clock, sleep=time.sleep),
+        "b": Attempts(Target("b", "q", "n", max_input_tokens=1000), longer, clock=time.clock, sleep=time.sleep),
+    }
+    plan = Dispatch(targets, lambda _, text: complete_answer(text.encode()))
+    call = make_call(plan=BOTH, input_tokens=500)
+    await plan(call)
+    assert (short_calls, len(longer_calls), call.trail.target) == ([], 1, "b")
+    with pytest.raises(InputTooLong, match="'b' takes 1000"):
+        await plan(make_call(plan=BOTH, input_tokens=5000))
+
+
 async def test_after_the_last_attempt_the_error_is_told() -> None:
     backend, calls = failing(*[UpstreamUnavailable("500")] * 9)
     with pytest.raises(UpstreamUnavailable):
