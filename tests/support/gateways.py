@@ -91,6 +91,9 @@ class FakeGateway:
             self.gave_up.set()
             raise
 
+    async def committed(self) -> None:
+        """Nothing is kept here."""
+
     async def audit(self, query: AuditQuery) -> AuditPage:  # noqa: ARG002 - the port's signature
         """Know nothing."""
         return AuditPage([], None)

@@ -98,6 +98,9 @@ class FakeGateway:
         call.trail.cost_nano_usd = 8_000
         self.outcomes.append(outcome)
 
+    async def committed(self) -> None:
+        """Nothing is kept here."""
+
     async def audit(self, query: AuditQuery) -> AuditPage:
         """The two events, by tenant."""
         self.queries.append(query)

@@ -140,15 +140,17 @@ def _hosted(
     ca_file = None if provider.ca_file is None else settings.beside(provider.ca_file)
     try:
         transport = works.transport(ca_file=ca_file, named_origins=named)
+        return OpenAICompatible(
+            name,
+            row,
+            base_url=provider.base_url or row.base_url or "",
+            api_key=None if provider.api_key is None else provider.api_key.get_secret_value(),
+            transport=transport,
+        )
     except OSError as error:
         raise ConfigError([_unreadable(name, ca_file, error)]) from None
-    return OpenAICompatible(
-        name,
-        row,
-        base_url=provider.base_url or row.base_url or "",
-        api_key=None if provider.api_key is None else provider.api_key.get_secret_value(),
-        transport=transport,
-    )
+    except ValueError as error:
+        raise ConfigError([Problem(0, 0, f"providers.{name}", str(error), "penstock check names the line")]) from None
 
 
 def _unreadable(name: str, ca_file: Path | None, error: OSError) -> Problem:

@@ -9,10 +9,10 @@ from typing import Any
 
 from penstock.app.compose import Parts, compose
 from penstock.app.works import VERSION, Works
-from penstock.config import ConfigError, load_settings
+from penstock.config import ConfigError, Problem, Settings, load_settings
 from penstock.core.answer import Answer
 from penstock.core.call import Call, Identity
-from penstock.core.errors import InvalidParameter, NotFound
+from penstock.core.errors import InvalidParameter, NotFound, Unavailable
 from penstock.core.policy import Policy
 from penstock.core.ports import AuditPage, AuditQuery, Fault
 from penstock.providers import FAULT_KINDS, KINDS, Simulated
@@ -58,7 +58,14 @@ class RunningGateway:
 
     async def answer(self, call: Call) -> Answer:
         """The pipeline. Raises ``PenstockError``."""
+        if self.draining:
+            raise Unavailable("The gateway is shutting down: ask again, and another will answer.", retry_after_s=1.0)
         return await self._parts.handler(call)
+
+    async def committed(self) -> None:
+        """Wait until all that is recorded is on the disk, where ``durability: strict`` asks for that."""
+        if self._parts.settings.store.durability == "strict":
+            await self._works.log.flushed(self._works.log.sequence)
 
     async def audit(self, query: AuditQuery) -> AuditPage:
         """A page of audit events, newest first."""
@@ -118,10 +125,10 @@ class RunningGateway:
         old = self._parts
         self.generation += 1
         settings = load_settings(config, env, kinds=KINDS, fault_kinds=FAULT_KINDS)
-        if settings.store.url != old.settings.store.url:
-            self._works.logger.warning("restart needed", setting="store.url")
-        if _listening(settings) != _listening(old.settings):
-            self._works.logger.warning("restart needed", setting="server")
+        _refuse_restart(settings, old.settings)
+        waiting = _restart_settings(settings, old.settings)
+        if waiting:
+            self._works.logger.warning("in force after a restart", settings=waiting)
         self._parts = compose(settings, self._works, old)
         self._works.record(
             "config_reloaded", generation=self.generation, old_digest=old.settings.digest, digest=settings.digest
@@ -146,6 +153,26 @@ class RunningGateway:
         return rows
 
 
-def _listening(settings: Any) -> tuple[Any, ...]:
-    server = settings.server
-    return (server.host, server.port, server.max_body_bytes, server.max_head_bytes)
+def _refuse_restart(new: Settings, old: Settings) -> None:
+    """What was checked against the address and the store must be what is served from them."""
+    fixed = {
+        "server.host": (new.server.host, old.server.host),
+        "server.port": (new.server.port, old.server.port),
+        "store.url": (new.store.url, old.store.url),
+        "store.pepper": (new.store.pepper, old.store.pepper),
+    }
+    problems = [
+        Problem(0, 0, name, "this cannot change in a running gateway", "put it back, or restart")
+        for name, (wanted, held) in fixed.items()
+        if wanted != held
+    ]
+    if problems:
+        raise ConfigError(problems)
+
+
+def _restart_settings(new: Settings, old: Settings) -> list[str]:
+    """Settings that are read at the start alone, and that have changed."""
+    pairs = {("server", name): (value, getattr(old.server, name)) for name, value in new.server}
+    pairs |= {("store", name): (value, getattr(old.store, name)) for name, value in new.store}
+    live = {"debug", "keyless_loopback", "durability"}
+    return sorted(".".join(path) for path, (wanted, held) in pairs.items() if wanted != held and path[1] not in live)

@@ -29,8 +29,11 @@ from penstock.edge.native import create_app
 from penstock.edge.openai import OpenAIFace
 from penstock.edge.openai.face import new_call_id
 from penstock.providers import FAULT_KINDS, KINDS
+from penstock.stores.memory import MemoryCounters
 from penstock.telemetry import build_logger
 from penstock.telemetry.logs import Logger
+
+_DRAIN_POLL_S = 0.05
 
 
 def serve(config: Path, overrides: Mapping[str, str]) -> None:
@@ -58,7 +61,7 @@ async def _serve(settings: Settings, config: Path, env: Mapping[str, str], logge
         # What is here now stays: the collector need not look at it again.
         gc.collect()
         gc.freeze()
-        await Server(_uvicorn_config(settings, gateway, works), gateway, logger).serve()
+        await Server(_uvicorn_config(settings, gateway), gateway, logger).serve()
     finally:
         works.record("gateway_stopped", version=VERSION)
         await works.aclose()
@@ -80,11 +83,21 @@ class Server(uvicorn.Server):
             self._logger.info("listening", url=f"http://{f'[{host}]' if ':' in host else host}:{port}", version=VERSION)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Drain; a stream that outlasts the grace period is cut, so that it is settled and recorded."""
+        """Drain, then close; a stream that outlasts the grace period is cut, so that it is settled and recorded.
+
+        While calls are in flight the door stays open, for readiness to say no and for new calls to be sent elsewhere.
+        """
+        until_s = time.monotonic() + (self.config.timeout_graceful_shutdown or 0)
+        while self._draining(until_s):  # noqa: ASYNC110 - once in a process' life, and a count has no event
+            await asyncio.sleep(_DRAIN_POLL_S)
+        self.config.timeout_graceful_shutdown = max(1, round(until_s - time.monotonic()))
         await super().shutdown(sockets)
         for connection in cast("list[Connection]", list(self.server_state.connections)):
             connection.cut()
         await asyncio.sleep(0)
+
+    def _draining(self, until_s: float) -> bool:
+        return self._gateway.calls_in_flight > 0 and time.monotonic() < until_s and not self.force_exit
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """A signal has come: a second SIGINT does not wait for calls in flight."""
@@ -122,7 +135,10 @@ class Reloader:
         """Validate, then swap. An invalid file changes nothing and the log says why."""
         try:
             self._gateway.reload(self._config, self._env)
-        except ConfigError as error:
+        except Exception as error:
+            if not isinstance(error, ConfigError):
+                self.report(f"{type(error).__name__}: this is a fault of penstock's; nothing was changed")
+                raise
             for problem in error.problems:
                 self._logger.warning("config refused", line=problem.line, path=problem.path, message=problem.message)
             self._gateway.refused(error)
@@ -152,7 +168,7 @@ def raise_open_files_limit() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def _uvicorn_config(settings: Settings, gateway: RunningGateway, works: Works) -> uvicorn.Config:
+def _uvicorn_config(settings: Settings, gateway: RunningGateway) -> uvicorn.Config:
     server = settings.server
     limits = HttpLimits(
         head_bytes=server.max_head_bytes,
@@ -162,7 +178,9 @@ def _uvicorn_config(settings: Settings, gateway: RunningGateway, works: Works) -
     )
     faces: Any = {(b"POST", b"/v1/chat/completions"): OpenAIFace(gateway)}
     return uvicorn.Config(
-        create_app(gateway, works.counters, version=VERSION, clock=time.monotonic, new_id=new_call_id),
+        create_app(
+            gateway, MemoryCounters(time.monotonic, 10_000), version=VERSION, clock=time.monotonic, new_id=new_call_id
+        ),
         host=server.host,
         port=server.port,
         http=cast("Any", protocol_factory(faces, limits)),

@@ -111,5 +111,11 @@ def _show(event: dict[str, Any], *, as_json: bool) -> None:
         typer.echo(json.dumps(event, ensure_ascii=False))
         return
     at = datetime.fromtimestamp(event.get("time") or 0, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    facts = [f"{key}={event[key]}" for key in _COLUMNS if event.get(key) not in {None, "", False}]
-    typer.echo(" ".join((at, str(event.get("event_type", "-")), *facts)))
+    facts = [f"{key}={_plain(event[key])}" for key in _COLUMNS if event.get(key) not in {None, "", False}]
+    typer.echo(" ".join((at, _plain(event.get("event_type", "-")), *facts)))
+
+
+def _plain(value: object) -> str:
+    """A value on one line: what a caller chose must look like neither another event nor a terminal's command."""
+    text = str(value)
+    return text if text.isprintable() and " " not in text else json.dumps(text)

@@ -10,6 +10,7 @@ from penstock.config.document import STAND_IN, Document
 from penstock.config.problems import did_you_mean
 from penstock.config.sections import Model, Provider, Route, Tenant, Tier
 from penstock.config.settings import Settings
+from penstock.core.ports import Origin
 
 DEMO_KEY = "sk-demo-"
 _SIMULATED = frozenset({"latency_ms", "tokens_per_s", "fail_rate", "fail_kind"})
@@ -76,7 +77,21 @@ def _provider(name: str, provider: Provider, document: Document, kinds: Mapping[
         return
     if kinds[provider.kind] is None and not document.given((*path, "base_url")):
         document.problem(path, f"`{provider.kind}` has no address of its own", "add `base_url: https://...`")
+    _account(path, provider, document)
+
+
+def _account(path: tuple[str, ...], provider: Provider, document: Document) -> None:
+    if provider.base_url is not None:
+        try:
+            Origin.of(provider.base_url)
+        except ValueError:
+            text = f"`{provider.base_url[:100]}` is no address"
+            document.problem((*path, "base_url"), text, "write it like https://llm.example.com/v1")
+            return
     if provider.api_key is not None:
+        key = provider.api_key.get_secret_value().strip()
+        if not (key.isascii() and key.isprintable()):
+            document.problem((*path, "api_key"), "the key holds a character that no header may carry", "copy it again")
         if not document.from_environment((*path, "api_key")):
             document.problem((*path, "api_key"), "the key stands in the file", "write $ENV_NAME instead", warning=True)
         url = urlsplit(provider.base_url or "")

@@ -6,6 +6,7 @@ from typing import Literal, TypeAlias
 
 from msgspec import Raw, Struct, field
 
+from penstock.core.errors import InvalidRequest
 from penstock.core.plan import Decision, Plan
 from penstock.core.policy import FAST_RETRY, RetryPolicy, TimeLimits
 
@@ -35,6 +36,10 @@ class Usage(Struct, frozen=True):
     input_tokens: int = 0
     output_tokens: int = 0
     estimated: bool = False
+
+
+# The ``error_code`` of an attempt that nobody waited for any more.
+CANCELLED = "cancelled"
 
 
 class Attempt(Struct, frozen=True):
@@ -98,7 +103,8 @@ class Call(Struct, frozen=True, kw_only=True):
     bytes and reach the upstream unchanged, and a key given twice has one value. What stages decide by stands beside
     it, decoded once by the edge. ``model`` is the alias or route that was asked for, ``""`` when ``task`` alone names
     the route. ``choices`` is how many answers were asked for (``n``). ``call_id`` is ours and unlike any other's, for
-    money hangs on it; ``request_id`` is what the client calls the request, or the same.
+    money hangs on it; ``request_id`` is what the client calls the request, or the same. ``invalid`` is set when the
+    request could not be understood: such a call is counted and recorded, and goes no further than ``route``.
     """
 
     call_id: str
@@ -125,6 +131,7 @@ class Call(Struct, frozen=True, kw_only=True):
     cache: CacheUse = "auto"
     explain: bool = False
     tags: dict[str, str] = field(default_factory=dict)
+    invalid: InvalidRequest | None = None
 
     @property
     def deadline_s(self) -> float:

@@ -29,7 +29,7 @@ class Origin(Struct, frozen=True):
     @classmethod
     def of(cls, url: str) -> Origin:
         """The origin of an absolute ``http`` or ``https`` URL. Raises ``ValueError``."""
-        parts = urlsplit(url)
+        parts = urlsplit(url)  # itself raises ValueError, and so does its `port`
         if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username is not None:
             raise ValueError("a URL must look like https://llm.example.com/v1, without a user or password")
         return cls(parts.scheme, parts.hostname, parts.port or (443 if parts.scheme == "https" else 80))
@@ -211,6 +211,9 @@ class Gateway(Protocol):
 
     async def answer(self, call: Call) -> Answer:
         """The pipeline. Raises ``PenstockError``."""
+
+    async def committed(self) -> None:
+        """Wait until what a call has left is on the disk, where the operator asked for that. Raises ``StoreFailed``."""
 
     async def audit(self, query: AuditQuery) -> AuditPage:
         """A page of audit events, newest first."""

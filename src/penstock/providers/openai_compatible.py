@@ -11,7 +11,6 @@ from penstock.core.chain import Handler
 from penstock.core.errors import PenstockError, UpstreamError
 from penstock.core.plan import Target
 from penstock.core.ports import HttpRequest, HttpResponse, Origin, Transport
-from penstock.core.tokens import estimate_tokens
 from penstock.dialects.openai.body import write_chat
 from penstock.dialects.openai.response import read_completion, rename_model
 from penstock.providers.explain import explain
@@ -83,7 +82,7 @@ def encode(call: Call, target: Target, row: Row) -> bytes:
 def decode(body: bytes, call: Call, alias: str) -> Answer:
     """A whole answer. Raises ``UpstreamMalformed``."""
     completion = read_completion(body)
-    usage = completion.usage or Usage(call.input_tokens, estimate_tokens(completion.text), estimated=True)
+    usage = completion.usage or Usage(call.input_tokens, completion.estimated_tokens, estimated=True)
     answer = Answer("openai", body=rename_model(body, alias), usage=usage)
     answer.finish_reason = completion.finish_reason
     return answer

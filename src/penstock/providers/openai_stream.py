@@ -43,8 +43,12 @@ class ChunkReader:
 
     @property
     def usage(self) -> Usage:
-        """As the provider said last, else estimated from what it sent."""
-        return self._usage or Usage(self._input_tokens, self._output_tokens, estimated=True)
+        """As the provider said last, else estimated from what it sent; a count of no output is none."""
+        said = self._usage
+        if said is not None and (said.output_tokens or not self._output_tokens):
+            return said
+        input_tokens = self._input_tokens if said is None else said.input_tokens
+        return Usage(input_tokens, self._output_tokens, estimated=True)
 
     def read(self, data: bytes, events: list[Event]) -> None:
         """Append the events that ``data`` completes. Raises ``UpstreamMalformed`` behind the last good one."""

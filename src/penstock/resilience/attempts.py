@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from random import random
 
 from penstock.core.answer import Answer
-from penstock.core.call import Attempt, Call
+from penstock.core.call import CANCELLED, Attempt, Call
 from penstock.core.chain import Handler
 from penstock.core.errors import DeadlineExceeded, InputTooLong, PenstockError, UpstreamTimeout
 from penstock.core.plan import Target
@@ -66,7 +66,7 @@ class Attempts:
         own_s = limits.first_content_s if call.stream else limits.attempt_s
         timeout_s = left_s if own_s is None else min(own_s, left_s)
         trail.target, trail.provider, trail.model = target.alias, target.provider, target.model_id
-        error_code: str | None = "cancelled"
+        error_code: str | None = CANCELLED
         try:
             with TimeLimit(self._loop or self._learn_loop(), timeout_s):
                 answer = await self._backend(call)

@@ -24,8 +24,11 @@ class Route:
         self._choices: dict[tuple[str, str, str], Choice] = {}
 
     async def __call__(self, call: Call, proceed: Handler) -> Answer:
-        """Go on with a plan. Raises ``ModelNotFound`` and ``ModelNotAllowed``."""
+        """Go on with a plan. Raises ``ModelNotFound``, ``ModelNotAllowed``, and what was wrong with the request."""
         trail = call.trail
+        if call.invalid is not None:
+            trail.policy_decision = "deny:invalid"
+            raise call.invalid
         # The task is the caller's free text where a model is named: it must not grow the table.
         key = (call.model, "" if call.model else call.task, trail.tier)
         choice = self._choices.get(key)

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable
 
 from msgspec import Struct
 
-from penstock.core.call import Call, Usage
+from penstock.core.call import CANCELLED, Call, Usage
 from penstock.core.errors import PenstockError, RateLimited, UpstreamError
 from penstock.core.ports import Clock
 
@@ -158,7 +158,7 @@ class Metrics:
             if attempt.target in seen:
                 self.retries[attempt.provider, task] += 1
             seen.add(attempt.target)
-            if attempt.error_code not in {None, "cancelled"}:
+            if attempt.error_code not in {None, CANCELLED}:
                 self.provider_errors[attempt.provider, str(attempt.error_code)] += 1
         if not trail.attempts:
             return

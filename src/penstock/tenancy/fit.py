@@ -25,11 +25,13 @@ class Fit:
     def __call__(self, call: Call, proceed: Handler) -> Awaitable[Answer]:
         """Go on with a call that fits. Raises ``InputTooLong``."""
         tier = self._tiers[call.trail.tier]
-        route = self._routes.get(call.model or call.task)
         most_input, most_output = tier.max_input_tokens, least(call.max_output_tokens, tier.max_output_tokens)
-        if route is not None:
-            most_input = least(most_input, route.max_input_tokens)
-            most_output = least(most_output, route.max_output_tokens)
+        # A model that is named beside a task may itself be a route: both bind.
+        for name in (call.model, call.task):
+            route = self._routes.get(name) if name else None
+            if route is not None:
+                most_input = least(most_input, route.max_input_tokens)
+                most_output = least(most_output, route.max_output_tokens)
         if most_input is not None and call.input_tokens > most_input:
             call.trail.policy_decision = "deny:input_tokens"
             raise InputTooLong(

@@ -12,6 +12,7 @@ from penstock.core.errors import UnknownTenant
 from penstock.tenancy.keys import hash_user
 
 _USERS_REMEMBERED = 4096
+_REMEMBERED_CHARS = 256
 
 
 class Identify:
@@ -34,5 +35,9 @@ class Identify:
                 f"There is no tenant '{tenant[:100]}': use the name of a tenant that this gateway's operator has set up."
             )
         call.trail.tier = tier
-        call.trail.user_hash = self._hash_user(tenant, call.user) if call.user else ""
+        call.trail.user_hash = self._hash(tenant, call.user) if call.user else ""
         return proceed(call)
+
+    def _hash(self, tenant: str, user: str) -> str:
+        # What is remembered is the caller's to choose: only names of a usual length may take memory.
+        return (self._hash_user if len(user) <= _REMEMBERED_CHARS else self._hash_user.__wrapped__)(tenant, user)

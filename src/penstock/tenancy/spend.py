@@ -10,7 +10,7 @@ from penstock.core.answer import Answer
 from penstock.core.call import Call
 from penstock.core.chain import Handler
 from penstock.core.errors import BudgetExceeded
-from penstock.core.plan import Decision, Degrade, Plan, Target, Use, plan_targets
+from penstock.core.plan import Decision, Degrade, First, Plan, Target, Use, plan_targets
 from penstock.core.policy import Tier
 from penstock.core.ports import Reservation
 from penstock.tenancy.bill import Bill
@@ -38,8 +38,8 @@ class Spend:
         try:
             await self._ledger.intend(call, held)
             answer = await proceed(call)
-        except BaseException as error:  # cancellation too
-            bill.unanswered(error)
+        except BaseException:  # cancellation too
+            bill.unanswered()
             raise
         bill.attach(answer)
         return answer
@@ -60,7 +60,7 @@ class Spend:
         if tier.degrade_to is not None:
             held = self._ledger.hold(tenant, self._estimate(call, (tier.degrade_to,)), limit)
             if held is not None:
-                return _degraded(call, Use(tier.degrade_to)), held
+                return _degraded(call, First((Use(tier.degrade_to), Degrade(tier.degrade_text)))), held
         return _degraded(call, Degrade(tier.degrade_text)), self._ledger.nothing(tenant)
 
     def _estimate(self, call: Call, aliases: Iterable[str]) -> int:

@@ -57,11 +57,13 @@ async def test_a_call_that_fits_goes_on_as_it_is() -> None:
     assert seen.call is call
 
 
-async def test_the_model_named_decides_before_the_task() -> None:
+async def test_a_task_binds_even_where_a_model_is_named() -> None:
     seen = Seen()
     await fit(route_output=5)(make_call(model="extract", task="chat"), seen)
     assert seen.call.max_output_tokens == 5
     await fit(route_output=5)(make_call(model="fast", task="extract"), seen)
+    assert seen.call.max_output_tokens == 5
+    await fit(route_output=5)(make_call(model="fast", task="chat"), seen)
     assert seen.call.max_output_tokens is None
 
 

@@ -17,6 +17,10 @@ from penstock.core.errors import InvalidParameter, JsonTooDeep, MalformedJson
 from penstock.core.tokens import estimate_tokens
 
 MAX_DEPTH = 128
+# Looking through more than this many would hold every other call up.
+MAX_BRACKETS = 200_000
+# Beside the messages, what a provider reads as input; of JSON about four bytes are a token.
+_BILLED_FIELDS = ("tools", "functions", "response_format", "prediction")
 # An image, a sound or a file is counted at a flat rate, never by the length of its base64.
 MEDIA_TOKENS = 1000
 
@@ -225,8 +229,9 @@ def _input_tokens(chat: _Chat, fields: dict[str, Raw]) -> int:
         elif content is not None:
             tokens += sum(_part_tokens(part) for part in content)
         tokens += len(message.tool_calls) // 4
-    if chat.tools:
-        tokens += len(fields["tools"]) // 4
+    for name in _BILLED_FIELDS:
+        if name in fields:
+            tokens += len(fields[name]) // 4
     return tokens
 
 
@@ -250,6 +255,8 @@ def _tool_names(chat: _Chat) -> tuple[str, ...]:
 
 
 def _check_depth(body: bytes) -> None:
+    if body.count(b"[") + body.count(b"{") > MAX_BRACKETS:
+        raise JsonTooDeep(f"The body holds more than {MAX_BRACKETS} arrays and objects. Send a smaller one.")
     # Strings go first: between two quotes that are not escaped, brackets are text.
     outside_strings = b"".join(body.replace(b"\\\\", b"").replace(b'\\"', b"").split(b'"')[::2])
     depth = 0

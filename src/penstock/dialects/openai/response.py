@@ -16,8 +16,9 @@ _NULL_USAGE = b',"usage":null'
 
 
 class _Usage(Struct, gc=False):
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
+    # Some count in floats, as JSON's numbers are.
+    prompt_tokens: int | float | None = None
+    completion_tokens: int | float | None = None
 
 
 class _Function(Struct, gc=False):
@@ -47,12 +48,16 @@ class _Completion(Struct, gc=False):
 
 
 class Completion(Struct, frozen=True):
-    """The facts of a whole answer; ``text`` and ``finish_reason`` are of its first choice."""
+    """The facts of a whole answer; ``text`` and ``finish_reason`` are of its first choice.
+
+    ``estimated_tokens`` is counted over all choices, where the provider gives no ``usage``.
+    """
 
     text: str
     finish_reason: str | None
     usage: Usage | None
     tool_names: tuple[str, ...]
+    estimated_tokens: int = 0
 
 
 class Delta(Struct, gc=False):
@@ -91,6 +96,14 @@ class Delta(Struct, gc=False):
         return tokens
 
 
+class _Said(Struct, gc=False):
+    message: Delta
+
+
+class _AllSaid(Struct, gc=False):
+    choices: list[_Said]
+
+
 class ChunkChoice(Struct, gc=False):
     """One choice's part of a chunk."""
 
@@ -114,6 +127,7 @@ class Chunk(Struct, gc=False):
 
 
 _decode_completion = msgspec.json.Decoder(_Completion).decode
+_decode_all_said = msgspec.json.Decoder(_AllSaid).decode
 _decode_chunk = msgspec.json.Decoder(Chunk).decode
 _decode_fields = msgspec.json.Decoder(dict[str, Raw]).decode
 _encode = msgspec.json.encode
@@ -132,12 +146,23 @@ def read_completion(body: bytes) -> Completion:
         raise UpstreamMalformed(msg)
     message = completion.choices[0].message
     calls = message.tool_calls or ()
+    usage = _usage(completion.usage)
     return Completion(
         text=_text(message.content) or _text(message.refusal),
         finish_reason=completion.choices[0].finish_reason,
-        usage=_usage(completion.usage),
+        usage=usage,
+        estimated_tokens=_estimate(body) if usage is None else 0,
         tool_names=tuple(call.function.name for call in calls if call.function and call.function.name),
     )
+
+
+def _estimate(body: bytes) -> int:
+    """Tokens of all that the choices of a completion say, read as if each were one chunk of a stream."""
+    try:
+        choices = _decode_all_said(body).choices
+    except msgspec.DecodeError:  # told apart from a chat completion before; a part of it may be odd all the same
+        return len(body) // 4
+    return sum(choice.message.estimated_tokens for choice in choices)
 
 
 def rename_model(body: bytes, alias: str) -> bytes:
@@ -212,7 +237,7 @@ def _refuse_error(error: Raw) -> None:
 def _usage(wire: _Usage | None) -> Usage | None:
     if wire is None or (wire.prompt_tokens is None and wire.completion_tokens is None):
         return None
-    return Usage(max(wire.prompt_tokens or 0, 0), max(wire.completion_tokens or 0, 0))
+    return Usage(max(int(wire.prompt_tokens or 0), 0), max(int(wire.completion_tokens or 0), 0))
 
 
 def _text(content: Any) -> str:

@@ -51,6 +51,7 @@ def chat_routes(wiring: Wiring) -> APIRouter:
         remember(request, call)
         answer = await answer_while_connected(wiring.gateway, call, request.receive)
         completion = _complete(answer)
+        await wiring.gateway.committed()
         shown = describe(call, completion, answer, latency_ms=(wiring.clock() - received_at_s) * 1000)
         response = Response(shown.model_dump_json(exclude_unset=True), media_type="application/json")
         response.raw_headers.extend(answer_headers(call, answer))

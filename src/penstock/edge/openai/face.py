@@ -8,7 +8,7 @@ from time import monotonic
 
 from penstock.core.answer import CANCEL, END, Answer
 from penstock.core.call import Call, Identity, Trail
-from penstock.core.errors import PenstockError, UnsupportedMediaType
+from penstock.core.errors import InvalidRequest, PenstockError, UnsupportedMediaType
 from penstock.core.policy import TimeLimits
 from penstock.core.ports import Clock, Gateway
 from penstock.dialects.openai.errors import DONE, error_body, error_event
@@ -42,6 +42,21 @@ def new_call_id() -> str:
     return f"req_{getrandbits(96):024x}"
 
 
+_NOTHING_ASKED = ChatRequest(
+    fields={},
+    model="",
+    stream=False,
+    include_usage=False,
+    temperature=None,
+    max_output_tokens=None,
+    input_tokens=0,
+    choices=1,
+    user="",
+    prompt=None,
+    tool_names=(),
+)
+
+
 class OpenAIFace:
     """Chat completions, streaming and not. ``clock`` is monotonic seconds."""
 
@@ -73,12 +88,16 @@ class OpenAIFace:
 
     async def answer(self, head: Head, ticket: Identity, body: bytes) -> Reply | StreamReply:
         """Read the body, pass the call along the pipeline, and dress its answer or error."""
-        call = self._call(head.headers, ticket, read_chat(body))
+        call = self._call(head.headers, ticket, body)
         try:
             answer = await self._gateway.answer(call)
         except PenstockError as error:
             return Reply(error.status, [_JSON, *error_headers(error, call)], error_body(error))
         try:
+            if answer.body is not None:
+                # Delivered as far as we can know; closing first lets the stages settle, and the headers state the cost.
+                answer.close(END)
+                await self._gateway.committed()
             return _dress(call, answer)
         except BaseException:
             answer.close(CANCEL)
@@ -94,8 +113,14 @@ class OpenAIFace:
         """An event that the SDKs raise as an error; no ``[DONE]`` follows it."""
         return error_event(error)
 
-    def _call(self, headers: dict[bytes, bytes], identity: Identity, asked: ChatRequest) -> Call:
+    def _call(self, headers: dict[bytes, bytes], identity: Identity, body: bytes) -> Call:
         call_id = self._new_id()
+        invalid: InvalidRequest | None = None
+        try:
+            asked = read_chat(body)
+        except InvalidRequest as error:
+            # Bad bodies are counted, limited and recorded like good ones: the pipeline refuses them in its turn.
+            asked, invalid = _NOTHING_ASKED, error
         return Call(
             call_id=call_id,
             request_id=read_request_id(headers) or call_id,
@@ -119,6 +144,7 @@ class OpenAIFace:
             cache=read_cache_use(headers),
             explain=headers.get(b"x-penstock-explain") == b"1",
             tags=read_tags(headers),
+            invalid=invalid,
         )
 
 
@@ -126,6 +152,4 @@ def _dress(call: Call, answer: Answer) -> Reply | StreamReply:
     body = answer.body
     if body is None:
         return StreamReply(200, [*_STREAM, *answer_headers(call, answer)], answer, tail=DONE)
-    # Delivered as far as we can know; closing first lets the stages settle, so that the headers state the cost.
-    answer.close(END)
     return Reply(200, [_JSON, *answer_headers(call, answer)], body)

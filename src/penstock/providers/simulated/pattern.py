@@ -105,7 +105,10 @@ class _Reader:
         self._at += 1  # the closing bracket
         if not negated:
             return members[0] if members else ""
-        return next(character for character in "a0-~ \x00" if character not in members)
+        free = next((character for character in "a0-~ \x00" if character not in members), None)
+        if free is None:
+            raise Unsatisfiable("no character is left that this pattern takes")
+        return free
 
     def _repeat(self) -> tuple[int, bool]:
         """The fewest times that the unit must come, and whether it may come without end."""
