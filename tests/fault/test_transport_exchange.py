@@ -96,7 +96,7 @@ async def test_closing_before_the_head_is_unavailable_and_not_asked_again(start:
         writer.write(start)
 
     async with upstream(script) as (transport, origin):
-        with pytest.raises(UpstreamUnavailable, match=r"127\.0\.0\.1 closed the connection before it answered"):
+        with pytest.raises(UpstreamUnavailable, match="The provider closed the connection before it answered"):
             await transport.send(post(origin))
     assert requests == 1
 
@@ -206,18 +206,18 @@ async def test_an_answer_that_comes_before_the_request_is_read_is_still_the_answ
 async def test_small_writes_are_not_held_back_by_the_kernel() -> None:
     async with scripted_server(answering(OK)) as address:
         loop = asyncio.get_running_loop()
-        connection = Connection("h", 1024, lambda _connection, _reusable: None, loop)
+        connection = Connection(1024, lambda _connection, _reusable: None, loop)
         opened, _ = await loop.create_connection(lambda: connection, *address)
         assert opened.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
         connection.abort()
 
 
-async def test_a_refused_connection_is_named() -> None:
+async def test_a_refused_connection_says_why() -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         origin = Origin("http", "127.0.0.1", closed.getsockname()[1])
     transport = HttpTransport(named_origins=frozenset({origin}))
-    with pytest.raises(UpstreamUnavailable, match=r"127\.0\.0\.1: connection refused"):
+    with pytest.raises(UpstreamUnavailable, match="The provider cannot be reached: connection refused"):
         await transport.send(post(origin))
 
 
@@ -230,7 +230,7 @@ async def test_an_unnamed_private_origin_is_never_connected_to() -> None:
 
     async with scripted_server(script) as (_, port):
         for host in ("127.0.0.1", "localhost"):
-            with pytest.raises(UpstreamUnavailable, match="named in the config"):
+            with pytest.raises(UpstreamUnavailable, match="its address is private"):
                 await HttpTransport().send(post(Origin("http", host, port)))
     assert not connected.is_set()
 

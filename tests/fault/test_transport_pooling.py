@@ -222,10 +222,10 @@ async def test_the_queue_is_bounded_in_depth_and_time_and_says_what_to_do() -> N
         transport = transport_to(origin, limits)
         first, second = (asyncio.create_task(ask(transport, origin)) for _ in range(2))
         await asyncio.sleep(0)
-        with pytest.raises(UpstreamUnavailable, match="max_connections_per_origin"):
+        with pytest.raises(UpstreamUnavailable, match="connections to the provider are busy"):
             async with asyncio.timeout(0.02):
                 await ask(transport, origin)
-        with pytest.raises(UpstreamUnavailable, match="max_connections_per_origin"):
+        with pytest.raises(UpstreamUnavailable, match="connections to the provider are busy"):
             await second
         upstream.gate.set()
         assert await first == b"ok"

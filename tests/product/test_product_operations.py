@@ -116,6 +116,75 @@ async def test_a_reload_drops_no_request_and_a_bad_file_changes_nothing(tmp_path
         ]
 
 
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        ("server: {drain_timeout_s: 5, host: 127.0.0.2}", "server.host"),
+        ("providers: {sim: {kind: vllm, base_url: 'http://host:99999/v1'}}", "providers.sim.base_url"),
+    ],
+)
+def test_a_reload_that_cannot_be_taken_changes_nothing_and_says_why(tmp_path: Path, written: str, told: str) -> None:
+    config = write_config(tmp_path)
+    with running(config, tmp_path, **SECRETS) as gateway:
+        before = get(gateway, "/health")["config"]
+        name = written.partition(":")[0]
+        lines = config.read_text().splitlines()
+        start = next(number for number, line in enumerate(lines) if line.startswith(name))
+        end = start + 1 if name == "server" else start + 2
+        config.write_text("\n".join([*lines[:start], written, *lines[end:]]))
+        gateway.process.send_signal(signal.SIGHUP)
+        give_up_at = time.monotonic() + 5
+        while "config refused" not in gateway.log and time.monotonic() < give_up_at:
+            time.sleep(0.02)
+        assert told in gateway.log
+        assert get(gateway, "/health")["config"]["digest"] == before["digest"]
+
+
+async def test_strict_durability_has_a_completed_call_on_the_disk_before_its_answer(tmp_path: Path) -> None:
+    config = write_config(tmp_path)
+    config.write_text("store: {durability: strict}\n" + config.read_text())
+    with running(config, tmp_path, **SECRETS) as gateway:
+        async with client_of(gateway) as client:
+            raw = await client.chat.completions.with_raw_response.create(model="small", messages=HELLO, max_tokens=1)
+        gateway.process.kill()
+        gateway.process.wait()
+    segments = b"".join(path.read_bytes() for path in (tmp_path / "penstock.db.log").glob("*.jsonl"))
+    events = [json.loads(line) for line in segments.splitlines() if b"llm_request_completed" in line]
+    assert [event["request_id"] for event in events] == [raw.headers["x-request-id"]]
+
+
+async def test_bad_bodies_count_and_are_recorded(tmp_path: Path) -> None:
+    config = write_config(tmp_path)
+    config.write_text(config.read_text().replace("requests_per_minute: 100000", "requests_per_minute: 3"))
+    with running(config, tmp_path, **SECRETS) as gateway:
+        async with client_of(gateway) as client:
+            codes = []
+            for _ in range(5):
+                with pytest.raises(openai.APIStatusError) as refused:
+                    await client.chat.completions.create(model="small", messages=[])
+                codes.append(refused.value.status_code)
+        assert codes == [400, 400, 400, 429, 429]
+        decisions = [event.get("policy_decision") for event in get(gateway, "/audit")["events"]]
+        assert decisions[:5] == ["deny:rate_limit"] * 2 + ["deny:invalid"] * 3
+
+
+async def test_while_it_drains_the_door_says_no(tmp_path: Path) -> None:
+    with running(write_config(tmp_path), tmp_path, **SECRETS) as gateway:
+        async with client_of(gateway) as client:
+            stream = await client.chat.completions.create(model="small", messages=HELLO, stream=True)
+            await anext(stream)
+            gateway.process.send_signal(signal.SIGTERM)
+            await until(lambda: "draining" in gateway.log)
+            with pytest.raises(urllib.error.HTTPError) as not_ready:
+                await asyncio.to_thread(get, gateway, "/health/readiness")
+            assert not_ready.value.code == 503
+            with pytest.raises(openai.InternalServerError) as refused:
+                await client.chat.completions.create(model="small", messages=HELLO)
+            assert refused.value.response.headers["retry-after"] == "1"
+            assert await finish(stream) == "stop"
+        assert gateway.process.wait(10) == 0
+
+
 async def test_sigterm_finishes_what_runs_and_ends_as_a_success(tmp_path: Path) -> None:
     with running(write_config(tmp_path), tmp_path, **SECRETS) as gateway:
         async with client_of(gateway) as client:

@@ -81,7 +81,9 @@ class FakeGateway:
         return Identity("acme", "app")
 
     async def answer(self, call: Call) -> Answer:
-        """Remember the call and follow the script."""
+        """Remember the call and follow the script; refuse what could not be understood, as the pipeline does."""
+        if call.invalid is not None:
+            raise call.invalid
         self.calls.append(call)
         self.asked.set()
         try:

@@ -78,7 +78,7 @@ def _pipeline(
         for alias, target in policy.targets.items()
     }
     return build_pipeline(
-        trace=Trace(works.metrics, on_failed=FailedCalls(works.logger.warning)),
+        trace=Trace(works.metrics, on_failed=FailedCalls(works.logger)),
         record=Record(works.log, on_loss=works.lose),
         identify=Identify(policy.tenants, subkey(works.pepper, "user hashes")),
         limit=Limit(policy.tiers, policy.endpoint_requests_per_minute, works.counters, works.in_flight),

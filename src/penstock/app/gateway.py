@@ -12,11 +12,12 @@ from penstock.app.works import VERSION, Works
 from penstock.config import ConfigError, Problem, Settings, load_settings
 from penstock.core.answer import Answer
 from penstock.core.call import Call, Identity
-from penstock.core.errors import InvalidParameter, NotFound, Unavailable
+from penstock.core.errors import InvalidParameter, NotFound, Unauthenticated, Unavailable
 from penstock.core.policy import Policy
 from penstock.core.ports import AuditPage, AuditQuery, Fault
 from penstock.providers import FAULT_KINDS, KINDS, Simulated
 from penstock.telemetry import QuotaUse
+from penstock.tenancy import tenant_window
 
 
 class RunningGateway:
@@ -25,6 +26,7 @@ class RunningGateway:
     def __init__(self, parts: Parts, works: Works) -> None:
         self._parts = parts
         self._works = works
+        self._started_with = parts.settings
         self._started_at_s = time.monotonic()
         self.generation = 1
         self.draining = False
@@ -54,7 +56,11 @@ class RunningGateway:
 
     def authenticate(self, key: str | None) -> Identity:
         """Prove a key. Raises ``Unauthenticated``."""
-        return self._parts.keys.authenticate(key)
+        try:
+            return self._parts.keys.authenticate(key)
+        except Unauthenticated:
+            self._works.metrics.auth_failures += 1
+            raise
 
     async def answer(self, call: Call) -> Answer:
         """The pipeline. Raises ``PenstockError``."""
@@ -125,8 +131,8 @@ class RunningGateway:
         old = self._parts
         self.generation += 1
         settings = load_settings(config, env, kinds=KINDS, fault_kinds=FAULT_KINDS)
-        _refuse_restart(settings, old.settings)
-        waiting = _restart_settings(settings, old.settings)
+        _refuse_restart(settings, self._started_with)
+        waiting = _restart_settings(settings, self._started_with)
         if waiting:
             self._works.logger.warning("in force after a restart", settings=waiting)
         self._parts = compose(settings, self._works, old)
@@ -146,6 +152,8 @@ class RunningGateway:
             if tier.daily_budget_nano_usd is not None:
                 spent = self._works.budgets.spent_nano_usd(tenant)
                 rows.append(QuotaUse(tenant, "day_usd", spent / 1e9, tier.daily_budget_nano_usd / 1e9))
+            requests = self._works.counters.used(tenant_window(tenant, tier))
+            rows.append(QuotaUse(tenant, "minute_requests", requests, tier.requests_per_minute))
             if tier.concurrent_requests is not None:
                 rows.append(
                     QuotaUse(tenant, "concurrent", self._works.in_flight.get(tenant, 0), tier.concurrent_requests)

@@ -22,7 +22,7 @@ import uvloop
 from penstock.app.compose import compose
 from penstock.app.gateway import RunningGateway
 from penstock.app.works import VERSION, Works
-from penstock.config import ConfigError, RunFile, Settings, load_settings, run_file_path, write_run_file
+from penstock.config import ConfigError, Problem, RunFile, Settings, load_settings, run_file_path, write_run_file
 from penstock.edge.http1 import HttpLimits, protocol_factory
 from penstock.edge.http1.connection import Connection
 from penstock.edge.native import create_app
@@ -34,6 +34,7 @@ from penstock.telemetry import build_logger
 from penstock.telemetry.logs import Logger
 
 _DRAIN_POLL_S = 0.05
+_BACKLOG = 4096
 
 
 def serve(config: Path, overrides: Mapping[str, str]) -> None:
@@ -51,6 +52,7 @@ def serve(config: Path, overrides: Mapping[str, str]) -> None:
 
 
 async def _serve(settings: Settings, config: Path, env: Mapping[str, str], logger: Logger) -> None:
+    listener = bind(settings.server.host, settings.server.port)
     works = await Works.open(settings, logger)
     try:
         gateway = RunningGateway(compose(settings, works), works)
@@ -61,8 +63,9 @@ async def _serve(settings: Settings, config: Path, env: Mapping[str, str], logge
         # What is here now stays: the collector need not look at it again.
         gc.collect()
         gc.freeze()
-        await Server(_uvicorn_config(settings, gateway), gateway, logger).serve()
+        await Server(_uvicorn_config(settings, gateway), gateway, logger).serve([listener])
     finally:
+        listener.close()
         works.record("gateway_stopped", version=VERSION)
         await works.aclose()
 
@@ -162,6 +165,18 @@ class Reloader:
         )
 
 
+def bind(host: str, port: int) -> socket.socket:
+    """A listening socket. Raises ``ConfigError`` for an address that is not to be had."""
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        return socket.create_server(address[:2], family=family, backlog=_BACKLOG)
+    except OSError as error:
+        what = f"{host}:{port} cannot be listened on: {(error.strerror or str(error)).lower()}"
+        raise ConfigError(
+            [Problem(0, 0, "server.port", what, "choose another with --port, or stop who has it")]
+        ) from None
+
+
 def raise_open_files_limit() -> None:
     """Raise the soft limit on open files to the hard one: a connection is a file."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -190,6 +205,6 @@ def _uvicorn_config(settings: Settings, gateway: RunningGateway) -> uvicorn.Conf
         log_config=None,
         access_log=False,
         server_header=False,
-        backlog=4096,
+        backlog=_BACKLOG,
         timeout_graceful_shutdown=round(server.drain_timeout_s),
     )

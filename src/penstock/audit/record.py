@@ -107,6 +107,7 @@ class Record:
             "tool_names": [name[:NAME_CHARS] for name in trail.tool_names[:TAGS]],
             "tags": _short(call.tags) if call.tags else {},
             "decision": trail.decision,
+            "attempts": trail.attempts,
         }
 
 

@@ -15,6 +15,8 @@ Path: TypeAlias = tuple[str | int, ...]
 _ENV_NAME = re.compile(r"\$([A-Za-z_][A-Za-z0-9_]*)")
 _SCALARS = frozenset({"bool", "int", "float", "null", "str"})
 _MERGE = "<<"
+# Values that aliases may repeat: a few lines of nested ones make more than any memory holds.
+MAX_REPEATED = 10_000
 # Stands where a value could not be had; valid as a name and as a key, so that one mistake is one problem.
 STAND_IN = "unset-" + 32 * "x"
 
@@ -34,6 +36,16 @@ for _tag, _pattern, _first in (
     _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(rf"^(?:{_pattern})$"), list(_first))
 
 
+class _TooManyRepeated(Exception):
+    """Aliases of aliases: ``problem`` names the value whose repetition was one too many."""
+
+    def __init__(self, node: yaml.Node) -> None:
+        line, column = node.start_mark.line + 1, node.start_mark.column + 1
+        text = f"anchors are repeated so often that they make over {MAX_REPEATED} values"
+        self.problem = Problem(line, column, "", text, "write the values out, without aliases of aliases")
+        super().__init__(text)
+
+
 class Document:
     """A config file as data.
 
@@ -45,12 +57,17 @@ class Document:
         self.problems: list[Problem] = []
         self.unset: set[Path] = set()
         self._env = env
+        self._built: set[yaml.Node] = set()
+        self._repeated = 0
         self._positions: dict[Path, tuple[int, int]] = {}
         self._sources: dict[Path, str] = {}
         try:
             loader = _Loader(text)
             node = loader.get_single_node()
             data = {} if node is None else self._build(loader, node, (), ())
+        except _TooManyRepeated as error:
+            self.problems.append(error.problem)
+            return
         except (yaml.YAMLError, RecursionError) as error:
             self._unreadable(error)
             return
@@ -64,7 +81,7 @@ class Document:
         line, column = self.position(path)
         source = self._sources.get(path)
         if source is not None:
-            message = f"{message} (the value comes from ${source})"
+            message = f"{message} (the value comes from {source})"
         text = ".".join(str(part) for part in path)
         self.problems.append(Problem(line, column, text, message, suggestion, "warning" if warning else "error"))
 
@@ -88,8 +105,11 @@ class Document:
         """The names that a section defines, valid or not."""
         return [str(path[1]) for path in self._positions if len(path) == 2 and path[0] == section]  # noqa: PLR2004 - section and name
 
-    def override(self, variables: Mapping[str, Path]) -> None:
-        """Lay values of the environment over the file: ``variables`` maps a variable's name to the value's path."""
+    def override(self, variables: Mapping[str, Path], options: Mapping[str, str]) -> None:
+        """Lay values of the environment over the file: ``variables`` maps a variable's name to the value's path.
+
+        ``options`` names the command line's option where that has set a variable.
+        """
         for variable, path in variables.items():
             if variable not in self._env:
                 continue
@@ -98,7 +118,7 @@ class Document:
                 at = at.setdefault(part, {}) if isinstance(at, dict) else None
             if isinstance(at, dict):
                 at[path[-1]] = self._env[variable]
-                self._sources[path] = variable
+                self._sources[path] = options.get(variable, f"${variable}")
                 self._positions.pop(path, None)
 
     # --- within ---
@@ -117,6 +137,11 @@ class Document:
         if node in above:
             self.problem(path, "an anchor contains itself", "write the value out")
             return None
+        if node in self._built:
+            self._repeated += 1
+            if self._repeated > MAX_REPEATED:
+                raise _TooManyRepeated(node)
+        self._built.add(node)
         if isinstance(node, yaml.MappingNode):
             return self._mapping(loader, node, path, (*above, node))
         if isinstance(node, yaml.SequenceNode):
@@ -177,5 +202,5 @@ class Document:
             hint = near if near.startswith("did") else f"export {name}=... before starting"
             self.problem(path, f"the environment variable {name} is not set", hint)
             self.unset.add(path)
-        self._sources[path] = name
+        self._sources[path] = f"${name}"
         return given or STAND_IN

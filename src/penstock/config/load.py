@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from pathlib import Path as FilePath
-from types import UnionType
+from types import MappingProxyType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
@@ -27,17 +27,20 @@ def load_settings(
     *,
     kinds: Mapping[str, str | None] = BUILT_IN_KINDS,
     fault_kinds: Collection[str] | None = None,
+    options: Mapping[str, str] = MappingProxyType({}),
 ) -> Settings:
     """The settings in ``path`` with ``env`` laid over them.
 
     ``kinds`` maps each provider kind to its default base URL; ``None`` where the file must give one. ``fault_kinds``
-    are the ways a simulated provider can fail; ``None`` lets any pass. Raises ``ConfigError`` with every problem there
+    are the ways a simulated provider can fail; ``None`` lets any pass. ``options`` names the command line's option behind
+    a variable of ``env``, where there is one. Raises ``ConfigError`` with every problem there
     is; what is only doubtful is in the result's ``warnings``.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
-        problem = Problem(0, 0, "", f"{path} cannot be read: {error.strerror}", "penstock serve --config FILE")
+        hint = "give the file with --config FILE, or set PENSTOCK_CONFIG"
+        problem = Problem(0, 0, "", f"{path} cannot be read: {error.strerror}", hint)
         raise ConfigError([problem]) from None
     except UnicodeDecodeError:
         raise ConfigError([Problem(1, 1, "", f"{path} is not UTF-8", "save it as UTF-8")]) from None
@@ -45,7 +48,7 @@ def load_settings(
     if document.problems and not document.data:
         raise ConfigError(document.problems)
     overrides = override_names()
-    document.override(overrides)
+    document.override(overrides, options)
     _check_names(env, overrides, document)
     settings = _validate(document).placed(path.absolute().parent, ())
     check(settings, document, kinds, fault_kinds)
@@ -193,6 +196,9 @@ def _friendly(kind: str, message: str, context: Mapping[str, Any]) -> tuple[str,
         return f"this must be {context.get('expected', 'one of the known words')}", ""
     if kind == "string_too_short":
         return f"this must have {context.get('min_length', 1)} characters or more", ""
+    if kind in {"too_short", "too_long"} and context.get("field_type") != "List":  # of a secret
+        than = f"shorter than {context['min_length']}" if kind == "too_short" else f"longer than {context['max_length']}"
+        return f"this is {than} characters", ""
     return _WORDS.get(kind, (message.replace("Input should be", "this must be"), ""))
 
 

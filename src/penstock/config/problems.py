@@ -29,7 +29,12 @@ class ConfigError(Exception):
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
         errors = [each for each in problems if each.severity == "error"]
-        super().__init__("\n".join(f"{each.line}:{each.column} {each.path}: {each.message}" for each in errors))
+        super().__init__("\n".join(map(_line, errors)))
+
+
+def _line(problem: Problem) -> str:
+    parts = (f"line {problem.line}" if problem.line else "", problem.path, problem.message)
+    return ": ".join(part for part in parts if part)
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -67,7 +67,7 @@ class Settings(Section):
 
     def beside(self, path: Path) -> Path:
         """A path that the operator wrote, seen from the config file's folder."""
-        return self._folder / path
+        return (self._folder / path).resolve()
 
 
 def _nano(usd: Decimal | None) -> int:

@@ -49,6 +49,8 @@ def error_headers(error: PenstockError, call: Call | None = None) -> Fields:
         headers = _trace(call)
         if call.trail.rate is not None:
             headers += _rate(call.trail.rate)
+        if call.trail.attempts:
+            headers.append((b"x-penstock-attempts", b"%d" % len(call.trail.attempts)))
         if call.explain:
             headers += _explanation(call.trail)
     if error.retry_after_s is not None:
@@ -99,7 +101,8 @@ def _overhead_ms(trail: Trail) -> float:
 def _explanation(trail: Trail) -> Fields:
     headers: Fields = []
     if trail.decision is not None:
-        headers.append((b"x-penstock-decision", _ascii_json(trail.decision)))
+        told = msgspec.structs.asdict(trail.decision) | {"attempts": trail.attempts}
+        headers.append((b"x-penstock-decision", _ascii_json(told)))
     if trail.marks:
         ends_s = [at_s for _, at_s in trail.marks[1:]] + [trail.first_content_at_s or monotonic()]
         times = [

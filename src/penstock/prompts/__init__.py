@@ -1,6 +1,7 @@
 """Registered prompts: files with an owner, a version and a rollout state; and the stage that fills them in."""
 
-from penstock.prompts.registry import Prompt, PromptProblem, PromptsInvalid, Registry
+from penstock.prompts.file import Prompt, PromptProblem
+from penstock.prompts.registry import PromptsInvalid, Registry
 from penstock.prompts.render import Render
 from penstock.prompts.template import Template
 

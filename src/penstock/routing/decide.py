@@ -53,8 +53,15 @@ def _look_up(model: str, task: str, tier: Tier, policy: Policy) -> tuple[str, st
         return name, "route" if model else "task", route.plan, route
     if model and model in policy.targets:
         return model, "alias", Use(model), None
-    what = f"There is no model or route '{model[:100]}'." if model else f"There is no route for task '{task[:100]}'."
-    raise ModelNotFound(f"{what} {_callable_text(tier, policy)}", param="model" if model else "task")
+    if model:
+        raise ModelNotFound(
+            f"There is no model or route '{model[:100]}'. {_callable_text(tier, policy)}", param="model"
+        )
+    tasks = ", ".join(sorted(policy.routes)) or "none"
+    raise ModelNotFound(
+        f"There is no route for task '{task[:100]}'. Tasks: {tasks}. A model's own name goes into `model`.",
+        param="task",
+    )
 
 
 def _callable_text(tier: Tier, policy: Policy) -> str:

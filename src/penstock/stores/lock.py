@@ -22,7 +22,7 @@ class ProcessLock:
         except OSError as error:
             os.close(self._descriptor)
             raise StoreFailed(
-                f"Another penstock process owns {path.parent}: stop it, or give this one a `store.url` of its own."
+                f"Another penstock process has {path}: stop it, or give this one a `store.url` of its own."
             ) from error
 
     def release(self) -> None:

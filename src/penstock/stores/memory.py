@@ -91,6 +91,16 @@ class MemoryCounters:
                 self._keep(hit, window, now_s)
         return verdicts
 
+    def used(self, hit: Hit) -> float:
+        """What of a window is used now; nothing is counted."""
+        now_s = self._clock()
+        known = self._windows.get(hit.key)
+        if known is None:
+            return 0.0
+        window = _at(known[0], hit.window_s, now_s)
+        into = max(0.0, now_s - window.start_s) / hit.window_s
+        return window.current + window.previous * (1.0 - into)
+
     def _keep(self, hit: Hit, window: Window, now_s: float) -> None:
         if hit.key in self._windows:
             self._windows.move_to_end(hit.key)

@@ -87,6 +87,8 @@ def _process(of: Metrics) -> Iterator[Metric]:
     yield _gauge("penstock_calls_in_flight", "Calls that are not over.", (), {(): of.in_flight})
     lost = "Audit events that could not be appended."
     yield _counter("penstock_audit_events_lost_total", lost, (), {(): of.audit_lost})
+    wrong = "Requests refused with 401, which are no calls of anybody and have no audit event."
+    yield _counter("penstock_auth_failures_total", wrong, (), {(): of.auth_failures})
     yield _gauge("penstock_uptime_seconds", "Since the gateway started.", (), {(): of.clock() - of.started_at_s})
     build: Values = {(of.version, platform.python_version()): 1}
     yield _gauge("penstock_build_info", "Always 1.", ("version", "python"), build)

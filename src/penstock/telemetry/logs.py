@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, MutableMapping
+from collections.abc import MutableMapping
 from typing import Any, Literal, Protocol, TextIO
 
 from penstock.core.call import Call
@@ -15,6 +15,7 @@ Level = Literal["debug", "info", "warning", "error"]
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 _SECRET = ("key", "authorization", "secret", "password")
 _NAME_CHARS = 128
+_SERVER_ERRORS = 500
 
 
 class Logger(Protocol):
@@ -66,8 +67,8 @@ class FailedCalls:
     What was left out is counted in the next second's first line.
     """
 
-    def __init__(self, warn: Callable[..., object], *, per_second: int = 100, clock: Clock = time.monotonic) -> None:
-        self._warn = warn
+    def __init__(self, logger: Logger, *, per_second: int = 100, clock: Clock = time.monotonic) -> None:
+        self._logger = logger
         self._per_second = per_second
         self._clock = clock
         self._second = -1
@@ -85,13 +86,16 @@ class FailedCalls:
         self._written += 1
         trail = call.trail
         left_out, self._left_out = self._left_out, 0
-        self._warn(
+        # What the caller did wrong is not the operator's to mend.
+        tell = self._logger.info if error.status < _SERVER_ERRORS else self._logger.warning
+        tell(
             "call failed",
             call_id=call.call_id,
             tenant=call.identity.tenant[:_NAME_CHARS],
             error=error.code,
             status=error.status,
             endpoint=call.endpoint,
+            task=trail.task,
             target=trail.target,
             attempts=len(trail.attempts),
             latency_ms=round(latency_ms, 1),

@@ -91,6 +91,7 @@ class Metrics:
         self.clock = clock
         self.in_flight = 0
         self.audit_lost = 0
+        self.auth_failures = 0
         # By the labels of each metric, in their order.
         self.requests: Counter[tuple[str, ...]] = Counter()
         self.latency: dict[tuple[str, ...], Histogram] = {}

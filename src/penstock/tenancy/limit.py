@@ -92,7 +92,7 @@ class Limit:
         share one window of the endpoint, to which only the endpoint's limit applies.
         """
         tenant = call.identity.tenant
-        windows = [Hit(f"tenant {tenant}", tier.requests_per_minute, _MINUTE_S)]
+        windows = [tenant_window(tenant, tier)]
         user = call.trail.user_hash
         limit = tier.user_requests_per_minute if user else None
         if limit is None:
@@ -105,3 +105,8 @@ class Limit:
 def _room(verdict: Verdict) -> tuple[bool, int, float]:
     """Sorts the window that binds most tightly first."""
     return verdict.admitted, verdict.state.remaining, -verdict.state.reset_s
+
+
+def tenant_window(tenant: str, tier: Tier) -> Hit:
+    """The window in which all calls of a tenant count."""
+    return Hit(f"tenant {tenant}", tier.requests_per_minute, _MINUTE_S)

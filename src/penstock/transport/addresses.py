@@ -34,12 +34,13 @@ def is_public(address: str) -> bool:
 async def permitted_addresses(origin: Origin, *, named: bool) -> list[str]:
     """The addresses of an origin that may be connected to, in the resolver's order; all of them when it is ``named``.
 
-    Raises ``UpstreamUnavailable`` when the name is not found or none of its addresses is permitted.
+    Raises ``UpstreamUnavailable`` when the name is not found or none of its addresses is permitted; as tenants may
+    read its message, it names neither.
     """
     addresses = await _resolve(origin)
     permitted = addresses if named else [address for address in addresses if is_public(address)]
     if not permitted:
-        msg = f"{origin.host} is a private or metadata address: only an origin named in the config may be one"
+        msg = "The provider cannot be reached: its address is private. Name it in the config, as `base_url`."
         raise UpstreamUnavailable(msg)
     return permitted
 
@@ -55,9 +56,9 @@ async def _resolve(origin: Origin) -> list[str]:
     except socket.gaierror as error:
         missing = error.errno in (socket.EAI_NONAME, socket.EAI_NODATA)
         reason = "name not found" if missing else "the name cannot be resolved now"
-        raise UpstreamUnavailable(f"{origin.host}: {reason}") from None
+        raise UpstreamUnavailable(f"The provider cannot be reached: {reason}.") from None
     except UnicodeError:
-        raise UpstreamUnavailable(f"{origin.host}: not a host name") from None
+        raise UpstreamUnavailable("The provider cannot be reached: its address is not a host name.") from None
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 

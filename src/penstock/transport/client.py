@@ -49,6 +49,6 @@ class HttpTransport:
 
     def _lane(self, origin: Origin) -> Lane:
         if self._closed:
-            raise UpstreamUnavailable("the gateway is shutting down")
+            raise UpstreamUnavailable("The gateway is shutting down.")
         lane = self._lanes[origin] = Lane(origin, self._limits, self._dialer)
         return lane

@@ -34,17 +34,15 @@ class Connection(asyncio.Protocol):
         "_transport",
         "_untouched",
         "_used",
-        "host",
         "idle",
         "lost",
     )
 
-    def __init__(self, host: str, head_bytes: int, on_free: OnFree, loop: asyncio.AbstractEventLoop) -> None:
-        self.host = host
+    def __init__(self, head_bytes: int, on_free: OnFree, loop: asyncio.AbstractEventLoop) -> None:
         self.idle = False  # owned by the pool
         self._on_free = on_free
         self._loop = loop
-        self._parser = ResponseParser(host, head_bytes)
+        self._parser = ResponseParser(head_bytes)
         self._transport: asyncio.Transport | None = None
         self._head: asyncio.Future[Response] | None = None
         self._response: Response | None = None
@@ -182,7 +180,7 @@ class Connection(asyncio.Protocol):
         response, self._response = self._response, None
         if response is not None:
             self._on_free(self, False)
-            response.fail(UpstreamCut(f"{self.host} closed the connection before the body was complete"))
+            response.fail(UpstreamCut("The provider closed the connection before the body was complete."))
         elif self._head is not None:
             self._fail_head()
         elif self.idle:
@@ -204,4 +202,4 @@ class Connection(asyncio.Protocol):
         if self._used and self._untouched:
             head.set_exception(StaleConnection())
         else:
-            head.set_exception(UpstreamUnavailable(f"{self.host} closed the connection before it answered"))
+            head.set_exception(UpstreamUnavailable("The provider closed the connection before it answered."))

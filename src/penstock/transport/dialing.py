@@ -18,8 +18,8 @@ _REASONS = {
     errno.ECONNRESET: "the connection was closed while it was being opened",
     errno.ENETUNREACH: "no route to it from here",
     errno.EHOSTUNREACH: "no route to it from here",
-    errno.EMFILE: "this process has no open files left: raise its limit",
-    errno.ENFILE: "this machine has no open files left: raise its limit",
+    errno.EMFILE: "the gateway has no open files left",
+    errno.ENFILE: "the gateway has no open files left",
 }
 
 
@@ -38,9 +38,9 @@ class Dialer:
                 addresses = await permitted_addresses(origin, named=origin in self._named_origins)
                 return await self._connect(origin, addresses, make)
         except TimeoutError:
-            raise UpstreamUnavailable(f"{origin.host}: no connection within {self._connect_s:g} s") from None
+            raise UpstreamUnavailable(f"The provider cannot be reached: no connection within {self._connect_s:g} s.") from None
         except OSError as error:
-            raise UpstreamUnavailable(f"{origin.host}: {_reason(error)}") from None
+            raise UpstreamUnavailable(f"The provider cannot be reached: {_reason(error)}.") from None
 
     async def _connect(self, origin: Origin, addresses: list[str], make: Callable[[], Connection]) -> Connection:
         for address in addresses[:-1]:

@@ -20,6 +20,8 @@ from penstock.transport.response import Response
 # What a waiter is handed: a connection to use, or None for a slot to open one in.
 _Grant: TypeAlias = "asyncio.Future[Connection | None]"
 
+_ALL_BUSY = "All connections to the provider are busy. Try again."
+
 
 class Lane:
     """Sends requests to one origin over pooled connections."""
@@ -80,7 +82,7 @@ class Lane:
             return await self._open()
         if admission is Admission.WAIT:
             return await self._wait() or await self._open()
-        raise self._all_busy()
+        raise UpstreamUnavailable(_ALL_BUSY)
 
     async def _open(self) -> Connection:
         """A fresh connection in a slot that is held already."""
@@ -102,7 +104,7 @@ class Lane:
 
     def _refuse_when_closed(self) -> None:
         if self._closed:
-            raise UpstreamUnavailable("the gateway is shutting down")
+            raise UpstreamUnavailable("The gateway is shutting down.")
 
     async def _wait(self) -> Connection | None:
         waiter: _Grant = self._loop.create_future()
@@ -114,11 +116,11 @@ class Lane:
             if not waiter.cancel() and not waiter.cancelled():  # granted, and cancelled before it could be used
                 self._hand_back(waiter.result())
             if isinstance(error, TimeoutError):
-                raise self._all_busy() from None
+                raise UpstreamUnavailable(_ALL_BUSY) from None
             raise
 
     def _make(self) -> Connection:
-        return Connection(self._origin.host, self._limits.head_bytes, self._free, self._loop)
+        return Connection(self._limits.head_bytes, self._free, self._loop)
 
     def _free(self, connection: Connection, reusable: bool) -> None:  # noqa: FBT001 - a callback's verdict
         if not reusable:
@@ -153,9 +155,3 @@ class Lane:
         if self._pool.idle:
             self._sweep_timer = loop.call_later(self._limits.keep_alive_s, self._sweep)
 
-    def _all_busy(self) -> UpstreamUnavailable:
-        limits = self._limits
-        return UpstreamUnavailable(
-            f"{self._origin.host}: all {limits.max_connections_per_origin} connections are busy; try again, or raise"
-            " `max_connections_per_origin`"
-        )

@@ -64,8 +64,7 @@ class ResponseParser:
     and trailers are passed over.
     """
 
-    def __init__(self, host: str, head_bytes: int) -> None:
-        self._host = host
+    def __init__(self, head_bytes: int) -> None:
         self._head_bytes = head_bytes
         self._parser = HttpResponseParser(self)
         self.expect(bodiless=False)
@@ -180,4 +179,4 @@ class ResponseParser:
         return self._malformed(f"more than {self._head_bytes} bytes of headers")
 
     def _malformed(self, what: str) -> UpstreamMalformed:
-        return UpstreamMalformed(f"{self._host} sent {what}")
+        return UpstreamMalformed(f"The provider sent {what}.")

@@ -71,7 +71,7 @@ class Response:
         if self._error is not None:
             raise self._error
         if not self._ended:
-            raise UpstreamCut("the response was closed before it was read")
+            raise UpstreamCut("The provider's answer was closed before it was read.")
         return self._held[0] if len(self._held) == 1 else b"".join(self._held)
 
     def attach(self, receiver: Receiver) -> None:
@@ -134,7 +134,7 @@ class Response:
     # --- within ---
 
     def _refuse(self) -> None:
-        self._error = UpstreamMalformed(f"the upstream sent a body of more than {self._limit_bytes} bytes")
+        self._error = UpstreamMalformed(f"The provider sent a body of more than {self._limit_bytes} bytes.")
         self._held.clear()
         self.close()
         self._settle()

@@ -101,6 +101,11 @@ async def test_every_fact_of_the_trail_is_recorded() -> None:
             "excluded": [],
             "degraded": False,
         },
+        "attempts": [
+            {"target": "big", "provider": "p1", "model": "m1", "latency_ms": 4.0, "error_code": "upstream_timeout"},
+            {"target": "big", "provider": "p1", "model": "m1", "latency_ms": 4.0, "error_code": "x"},
+            {"target": "small", "provider": "p2", "model": "m2", "latency_ms": 9.0, "error_code": None},
+        ],
     }
 
 

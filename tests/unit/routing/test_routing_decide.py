@@ -72,9 +72,15 @@ def test_an_empty_plan_is_refused_naming_what_may_be_called() -> None:
     assert refusal.value.param == "model"
 
 
-@pytest.mark.parametrize(("model", "task", "param"), [("gpt-9", "", "model"), ("", "poetry", "task")])
-def test_an_unknown_name_is_not_found_naming_what_may_be_called(model: str, task: str, param: str) -> None:
-    with pytest.raises(ModelNotFound, match="This key may call: extract, small") as refusal:
+@pytest.mark.parametrize(
+    ("model", "task", "param", "told"),
+    [
+        ("gpt-9", "", "model", "This key may call: extract, small"),
+        ("", "poetry", "task", "Tasks: deep, extract, reasoning"),
+    ],
+)
+def test_an_unknown_name_is_not_found_naming_what_there_is(model: str, task: str, param: str, told: str) -> None:
+    with pytest.raises(ModelNotFound, match=told) as refusal:
         decide(model=model, task=task, tier=FREE, policy=POLICY)
     assert refusal.value.param == param
 

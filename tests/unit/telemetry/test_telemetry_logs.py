@@ -6,7 +6,7 @@ import io
 import json
 from typing import Any
 
-from penstock.core.errors import UpstreamTimeout
+from penstock.core.errors import RateLimited, UpstreamTimeout
 from penstock.telemetry import FailedCalls, build_logger
 from support.calls import make_call
 from support.clocks import HandClock
@@ -56,7 +56,7 @@ def test_the_console_gets_plain_lines_where_it_has_no_colours() -> None:
 
 def test_a_failed_call_is_one_line_without_its_message() -> None:
     stream = io.StringIO()
-    failed = FailedCalls(build_logger(stream, style="json").warning)
+    failed = FailedCalls(build_logger(stream, style="json"))
     failed(make_call(), UpstreamTimeout("'sim' did not answer"), 1234.56)
     (line,) = _lines(stream)
     del line["time"]
@@ -68,6 +68,7 @@ def test_a_failed_call_is_one_line_without_its_message() -> None:
         "error": "upstream_timeout",
         "status": 504,
         "endpoint": "/v1/chat/completions",
+        "task": "",
         "target": "",
         "attempts": 0,
         "latency_ms": 1234.6,
@@ -75,11 +76,17 @@ def test_a_failed_call_is_one_line_without_its_message() -> None:
 
 
 def test_a_flood_of_failures_is_cut_and_counted() -> None:
-    clock, lines = HandClock(100.0), list[dict[str, Any]]()
-    failed = FailedCalls(lambda _event, **fields: lines.append(fields), per_second=3, clock=clock)
+    clock, stream = HandClock(100.0), io.StringIO()
+    failed = FailedCalls(build_logger(stream, style="json"), per_second=3, clock=clock)
     for _ in range(10):
         failed(make_call(), UpstreamTimeout("late"), 1.0)
-    assert len(lines) == 3
+    assert len(_lines(stream)) == 3
     clock.pass_s(1)
     failed(make_call(), UpstreamTimeout("late"), 1.0)
-    assert [fields.get("left_out") for fields in lines] == [None, None, None, 7]
+    assert [fields.get("left_out") for fields in _lines(stream)] == [None, None, None, 7]
+
+
+def test_what_the_caller_did_wrong_is_no_warning() -> None:
+    stream = io.StringIO()
+    FailedCalls(build_logger(stream, style="json"))(make_call(), RateLimited("slow down"), 1.0)
+    assert [line["level"] for line in _lines(stream)] == ["info"]

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from penstock.core.answer import CANCEL, DISCONNECT, END, Answer, Outcome
-from penstock.core.call import Call, Usage
+from penstock.core.call import CANCELLED, Attempt, Call, Usage
 from penstock.core.errors import BudgetExceeded, StoreFailed, UpstreamCut, UpstreamUnavailable
 from penstock.core.plan import Decision, Degrade, First, Plan, Target, Use
 from penstock.core.policy import Tier
@@ -188,7 +188,10 @@ async def test_a_call_cancelled_while_a_target_works_pays_for_its_input() -> Non
     async def hang(call: Call) -> Answer:
         call.trail.target = "fast"
         asked.set()
-        await asyncio.Event().wait()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            call.trail.attempts.append(Attempt("fast", "p", "fast-1", 5.0, CANCELLED))
         raise AssertionError
 
     call = make_call(plan=PLAN)
@@ -199,6 +202,29 @@ async def test_a_call_cancelled_while_a_target_works_pays_for_its_input() -> Non
     await asyncio.wait([task])
     assert till.spent == call.trail.cost_nano_usd == 10
     assert call.trail.usage == Usage(10, 0, estimated=True)
+
+
+@pytest.mark.parametrize("answered", [True, False])
+async def test_attempts_that_a_provider_worked_on_are_paid_for_and_refusals_are_not(answered: bool) -> None:  # noqa: FBT001
+    till = Till(daily_budget_nano_usd=1_000_000)
+
+    async def dispatch(call: Call) -> Answer:
+        for code in ("upstream_timeout", "upstream_unavailable", "upstream_malformed", "upstream_misconfigured"):
+            call.trail.attempts.append(Attempt("strong", "p", "s", 5.0, code))
+        if not answered:
+            raise UpstreamUnavailable("500")
+        call.trail.target = "fast"
+        call.trail.attempts.append(Attempt("fast", "p", "fast-1", 5.0))
+        return complete_answer(usage=Usage(10, 20))
+
+    call = make_call(plan=PLAN, max_output_tokens=100)
+    if answered:
+        (await till.stage(call, dispatch)).close(END)
+    else:
+        with pytest.raises(UpstreamUnavailable):
+            await till.stage(call, dispatch)
+    # Two inputs of 10 tokens at the strong model's price, and the answer of the fast one.
+    assert till.spent == call.trail.cost_nano_usd == 2 * 10 * 10 + (10 * 1 + 20 * 2 if answered else 0)
 
 
 async def test_a_thousand_ends_of_every_kind_leave_nothing_held() -> None:
@@ -252,7 +278,7 @@ async def test_over_budget_degrades_to_a_target_that_still_fits() -> None:
     answer = await till.stage(call, till.dispatch)
     answer.close(END)
     assert till.seen is not None
-    assert till.seen.plan == Use("local")
+    assert till.seen.plan == First((Use("local"), Degrade(Tier(name="", allowed_models=frozenset()).degrade_text)))
     assert call.trail.degraded
     assert call.trail.policy_decision == "degrade:budget"
     assert call.trail.decision == Decision("chat", "budget", ("local",), degraded=True)
