@@ -76,6 +76,7 @@ def encode(call: Call, target: Target, row: Row) -> bytes:
         max_output_tokens=min(caps, default=None),
         max_tokens_field=row.max_tokens_field,
         ask_usage=row.asks_usage,
+        withhold=row.withheld,
     )
 
 

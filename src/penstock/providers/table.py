@@ -17,6 +17,7 @@ class Row(Struct, frozen=True, kw_only=True):
     ``base_url`` is ``None`` where only the operator knows it. ``auth`` is the header that carries the key.
     ``max_tokens_field`` is the spelling of the token cap that the service takes. ``asks_usage`` is whether a stream
     must (and may) ask for usage with ``stream_options``; services without it send usage of themselves or never.
+    ``withheld`` are fields of a caller that would choose another model than the one that was allowed and priced.
     """
 
     name: str
@@ -26,6 +27,7 @@ class Row(Struct, frozen=True, kw_only=True):
     asks_usage: bool = True
     headers: tuple[tuple[str, str], ...] = ()
     query: str = ""
+    withheld: tuple[str, ...] = ()
 
 
 _ALL = (
@@ -64,6 +66,8 @@ _ALL = (
         base_url="https://openrouter.ai/api/v1",
         # Usage always comes; stream_options is deprecated (openrouter.ai/docs/use-cases/usage-accounting).
         asks_usage=False,
+        # `models` and `route` name models to fall back to (openrouter.ai/docs/guides/routing).
+        withheld=("models", "route"),
     ),
     # api-docs.deepseek.com: the path needs no /v1
     Row(name="deepseek", base_url="https://api.deepseek.com"),

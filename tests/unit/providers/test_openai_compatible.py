@@ -14,6 +14,7 @@ from penstock.core.errors import UpstreamCut, UpstreamMalformed, UpstreamMisconf
 from penstock.core.plan import Target
 from penstock.core.ports import Origin
 from penstock.providers import ROWS, OpenAICompatible
+from penstock.providers.openai_compatible import encode
 from support.calls import ListSink, make_call
 from support.upstreams import ScriptedResponse, ScriptedTransport
 
@@ -76,6 +77,23 @@ async def test_the_request_is_the_callers_under_the_providers_name_and_key() -> 
         "messages": [{"role": "user", "content": "Hello"}],
         "max_tokens": 100,
     }
+
+
+def test_a_caller_cannot_choose_other_models_behind_the_one_it_was_allowed() -> None:
+    call = make_call({"model": "fast", "messages": [], "models": ["dear-1"], "route": "fallback", "kept": 1})
+    sent = msgspec.json.decode(encode(call, TARGET, ROWS["openrouter"]))
+    assert (sent["kept"], "models" in sent, "route" in sent) == (1, False, False)
+    assert "models" in msgspec.json.decode(encode(call, TARGET, ROWS["openai_compatible"]))
+
+
+@pytest.mark.parametrize("choices", [1, 3])
+async def test_an_answer_without_usage_is_estimated_over_all_that_it_says(choices: int) -> None:
+    message = {"content": None, "tool_calls": [{"function": {"name": "f", "arguments": "x" * 800}}]}
+    body = msgspec.json.encode({"model": "m", "choices": [{"message": message}] * choices})
+    answer = await ask(ScriptedResponse(body=body), make_call())
+    assert answer.usage is not None
+    assert answer.usage.estimated
+    assert answer.usage.output_tokens > 80 * choices
 
 
 async def test_azure_takes_its_key_in_a_header_of_its_own() -> None:

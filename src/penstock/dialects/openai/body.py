@@ -17,15 +17,24 @@ _USAGE_ONLY = Raw(b'{"include_usage":true}')
 
 
 def write_chat(
-    call: Call, *, model_id: str, max_output_tokens: int | None, max_tokens_field: str, ask_usage: bool
+    call: Call,
+    *,
+    model_id: str,
+    max_output_tokens: int | None,
+    max_tokens_field: str,
+    ask_usage: bool,
+    withhold: Sequence[str] = (),
 ) -> bytes:
     """The upstream's body: ``call.fields`` with model, token cap and streaming as decided, all else byte for byte.
 
     The cap stands under the one spelling that the provider takes. A stream asks for usage when ``ask_usage``;
-    otherwise ``stream_options`` is left out, because a provider without them may refuse the request for it.
+    otherwise ``stream_options`` is left out, because a provider without them may refuse the request for it. Fields
+    named in ``withhold`` are left out.
     """
     fields = call.fields.copy()
     fields["model"] = Raw(_encode(model_id))
+    for name in withhold:
+        fields.pop(name, None)
     fields.pop("max_tokens", None)
     fields.pop("max_completion_tokens", None)
     if max_output_tokens is not None:
