@@ -84,7 +84,7 @@ def test_every_command_and_option_is_documented_and_none_else() -> None:
     real = dict(commands(get_command(cli.app), "penstock"))
     stated = {row[0].strip("`"): set(codes(row[1])) for row in rows(read("docs/cli.md"))}
     assert stated == real
-    known = {command.split()[1] for command in real} | {"COMMAND", "--help"}
+    known = {command.split()[1] for command in real} | {"COMMAND", "--help", "--version"}
     named = {found[1] for _, code in said() if (found := re.match(r"penstock ([\w-]+)", code))}
     assert sorted(named - known) == []
 

@@ -92,6 +92,18 @@ def test_a_config_on_a_page_is_valid(block: Block, tmp_path: Path) -> None:
     assert ran.returncode == 0, f"{place(block)}: {ran.stdout}{ran.stderr}"
 
 
+@pytest.mark.slow
+def test_the_example_is_served_from_any_folder_with_nothing_but_its_keys(tmp_path: Path) -> None:
+    config = tmp_path / "penstock.yaml"
+    shutil.copy(ROOT / "config" / "example.yaml", config)
+    keys = {name: f"{name}-{32 * 'x'}" for name in re.findall(r"\$([A-Z_]+_KEY)", config.read_text())}
+    command, env = penstock("check"), environment(**keys)
+    ran = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=LIMIT_S, check=False)
+    assert (ran.returncode, ran.stdout) == (0, "OK, 0 warnings.\n"), ran.stdout
+    with serving(config, tmp_path, **keys):
+        assert (tmp_path / "penstock.db").exists()
+
+
 def test_an_output_block_follows_a_run_block() -> None:
     for page in PAGES:
         infos = [block.info for block in blocks(page) if block.info in RUN or block.info in OUTPUT]

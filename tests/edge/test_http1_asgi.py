@@ -10,6 +10,7 @@ import pytest
 from penstock.edge.http1 import HttpLimits
 from support.faces import EchoFace
 from support.http1 import WAIT_S, request, serving
+from support.native_gateway import ADMIN, FakeGateway, make_app
 
 
 async def echo(scope: Any, receive: Any, send: Any) -> None:
@@ -141,3 +142,16 @@ async def test_an_expecting_client_is_asked_for_its_body_when_the_app_wants_it()
         assert await client.until(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
         await client.send(b"abc")
         assert (await client.response()).body == b"abc"
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/", "/docs", "/health", "/health/liveness", "/health/readiness", "/metrics", "/v1/models", "/chat", "/nowhere"],
+)
+async def test_head_is_answered_as_get_is_but_for_the_body(path: str) -> None:
+    async with serving(EchoFace(), app=make_app(FakeGateway())) as served:
+        client = await served.connect(request(method="HEAD", path=path, key=ADMIN))
+        status, headers = await client.head()
+        await client.send(request(method="GET", path=path, key=ADMIN))
+        got = await client.response()
+        assert (status, headers["content-length"]) == (got.status, str(len(got.body)))

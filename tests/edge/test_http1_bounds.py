@@ -79,6 +79,12 @@ async def test_a_head_over_the_bound_is_refused(data: bytes) -> None:
         assert response.error["code"] == "headers_too_large"
 
 
+@pytest.mark.parametrize("data", [HEAD + b"x-long: " + b"a" * 2000 + b"\r\n\r\n", b"NOT HTTP\r\n\r\n"])
+async def test_what_no_face_can_take_is_refused_under_an_id(data: bytes) -> None:
+    async with serving(EchoFace(), limits=SMALL) as served:
+        assert (await served.ask(data)).headers["x-request-id"].startswith("req_")
+
+
 @pytest.mark.parametrize("path", ["/v1/chat/completions", "/other"])
 async def test_a_body_over_the_bound_is_refused_on_every_path(path: str) -> None:
     asked = []

@@ -142,15 +142,67 @@ async def test_bytes_that_are_no_request_are_the_callers_mistake(client: Client,
         ({"user_id": "u" * 257}, "user_id"),
         ({"prompt_id": "p", "variables": {"a": 1}}, "variables.a"),
         ({"max_output_token": 5}, "max_output_token"),
-        ({"message": None}, None),
-        ({"prompt_version": "v1"}, None),
-        ({"prompt_id": "p", "variables": {"message": "again"}}, None),
+        ({"message": None}, "message"),
+        ({"prompt_version": "v1"}, "prompt_id"),
+        ({"prompt_id": "p", "variables": {"message": "again"}}, "message"),
     ],
 )
 async def test_a_wrong_field_is_named_in_plain_words(client: Client, wrong: dict[str, Any], param: str | None) -> None:
     reply = await client.post("/chat", hello(**wrong))
     assert (reply.status, reply.code, reply.json["error"]["param"]) == (400, "invalid_parameter", param)
+    assert f"`{param}`" in reply.json["error"]["message"]
     assert "pydantic" not in reply.json["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"message": 7}, "`message` must be a string."),
+        ({"task": ""}, "`task` must not be empty."),
+        ({"user_id": "u" * 257}, "`user_id` must have at most 256 characters."),
+        ({"max_output_tokens": 1.5}, "`max_output_tokens` must be an integer."),
+        ({"max_output_tokens": 10**7}, "`max_output_tokens` must be at most 1000000."),
+        ({"temperature": "warm"}, "`temperature` must be a number."),
+        ({"temperature": float("nan")}, "`temperature` must be a finite number."),
+        ({"temperature": 2.5}, "`temperature` must be at most 2."),
+        ({"explain": "yes"}, "`explain` must be true or false."),
+        ({"variables": []}, "`variables` must be an object."),
+        ({"cache": "maybe"}, "`cache` must be `auto`, `on` or `off`."),
+        ({"max_token": 5}, "There is no field `max_token` here; /docs lists those there are."),
+    ],
+)
+async def test_a_wrong_field_is_told_what_it_must_be(client: Client, wrong: dict[str, Any], words: str) -> None:
+    assert (await client.post("/chat", hello(**wrong))).json["error"]["message"] == words
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b'{"tenant_id": ', "The body is not valid JSON: line 1, column 14."),
+        (b'{\n"message": tru}', "The body is not valid JSON: line 2, column 15."),
+        (b"[" * 300, "The body nests arrays and objects deeper than 128 levels. Send a flatter one."),
+        (b"[]", "The body must be a JSON object."),
+    ],
+)
+async def test_every_body_is_told_in_the_same_words_what_is_wrong_with_it(
+    client: Client, body: bytes, words: str
+) -> None:
+    for path in ("/chat", "/debug/provider/mock-fast/fail"):
+        assert (await client.post(path, body)).json["error"]["message"] == words
+
+
+@pytest.mark.parametrize("field", ["tenant_id", "user_id", "task", "model", "prompt_id", "prompt_version"])
+@pytest.mark.parametrize("bad", ["a\nb", "a\n", "\x1b[2J", "\0", "\x7f", "\x85", "\u2028"])
+async def test_a_name_holds_no_control_character(client: Client, gateway: FakeGateway, field: str, bad: str) -> None:
+    error = (await client.post("/chat", LAB | {field: bad})).json["error"]
+    assert error["param"] == field
+    assert error["message"] == f"`{field}` must hold no control characters, such as line ends."
+    assert gateway.calls == []
+
+
+async def test_an_unknown_tenant_is_the_tenant_ids_mistake(client: Client) -> None:
+    reply = await client.post("/chat", hello(tenant_id="nobody"))
+    assert (reply.status, reply.code, reply.json["error"]["param"]) == (403, "unknown_tenant", "tenant_id")
 
 
 async def test_only_plain_json_of_bounded_size_is_read(client: Client, gateway: FakeGateway) -> None:

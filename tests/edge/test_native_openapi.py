@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import html
 import json
+import re
+import shlex
 from typing import Any
 
 import pytest
@@ -10,6 +13,7 @@ import schemathesis
 from hypothesis import HealthCheck, settings
 from schemathesis.config import GenerationConfig, ProjectConfig, ProjectsConfig
 
+from penstock.providers.simulated.transport import FAULT_KINDS
 from support.native_gateway import ADMIN, PRO, Client, FakeGateway, make_app
 
 DATA_PLANE = "/v1/chat/completions"
@@ -75,11 +79,56 @@ async def test_the_documents_examples_work(path: str) -> None:
     assert (await client.post(path.replace("{name}", "mock-fast"), content["example"])).status == 200
 
 
-async def test_the_reference_page_names_every_path_and_field() -> None:
-    gateway = FakeGateway()
-    page = (await Client(make_app(gateway)).get("/docs")).body.decode()
-    found = await document(gateway)
+@pytest.fixture
+async def page() -> str:
+    return (await Client(make_app(FakeGateway())).get("/docs")).body.decode()
+
+
+async def test_the_reference_page_names_every_path_field_header_and_choice(page: str) -> None:
+    found = await document(FakeGateway())
     for path in found["paths"]:
         assert path in page
-    for field in found["components"]["schemas"]["ChatRequest"]["properties"]:
-        assert f"<code>{field}</code>" in page
+    for name in ("ChatRequest", "ChatAnswer", "CompletionRequest", "Completion", "FaultRequest", "AuditEvents"):
+        for field in found["components"]["schemas"][name]["properties"]:
+            assert f"<code>{field}</code>" in page
+    for header in ("x-penstock-task", "x-penstock-user", "x-penstock-cache", "x-penstock-tags", "x-penstock-explain"):
+        assert f"<code>{header}</code>" in page
+    for name in ("messages[].role", "tool_choice.function.name", "choices[].finish_reason", "usage.total_tokens"):
+        assert f"<code>{name}</code>" in page
+    assert all(f"<code>{kind}</code>" in page for kind in FAULT_KINDS)
+
+
+async def test_the_reference_page_begins_with_chat_completions_and_links_to_every_section(page: str) -> None:
+    links = re.findall(r'<a href="#(\w+)">', page)
+    sections = re.findall(r'<section id="(\w+)">', page)
+    assert sections[0] == "chat_completions"
+    assert links[: len(sections)] == sections
+    assert 'The same as <a href="#chat">' in page
+
+
+async def test_the_reference_page_shows_code_as_code_and_samples_that_run(page: str) -> None:
+    assert "`" not in page
+    samples = [html.unescape(sample) for sample in re.findall("<pre>(.*?)</pre>", page, re.DOTALL)]
+    assert any("/v1/models/chat" in sample for sample in samples)
+    assert any("/debug/provider/mock-fast/fail" in sample for sample in samples)
+    for words in map(shlex.split, samples):
+        assert words[0] == "curl"
+        assert "{" not in words[1]
+        if "-d" in words:
+            assert json.loads(words[words.index("-d") + 1])
+
+
+async def test_every_field_of_every_schema_says_what_it_means() -> None:
+    found = await document(FakeGateway())
+    silent = [
+        f"{name}.{field}"
+        for name, schema in found["components"]["schemas"].items()
+        for field, said in schema["properties"].items()
+        if not said.get("description")
+    ]
+    assert silent == []
+
+
+async def test_the_documents_fault_kinds_are_those_of_the_simulated_provider() -> None:
+    kind = (await document(FakeGateway()))["components"]["schemas"]["FaultRequest"]["properties"]["kind"]
+    assert set(kind["enum"]) == FAULT_KINDS

@@ -138,3 +138,14 @@ async def test_pages_fetch_nothing_and_survive_any_host(gateway: FakeGateway, pa
         assert reply.headers["content-security-policy"].startswith("default-src 'none'")
         assert b"<script" not in reply.body
         assert b"src=" not in reply.body
+
+
+@pytest.mark.parametrize("path", ["/chat/completions", "/models"])
+async def test_a_client_without_v1_is_shown_the_way(client: Client, path: str) -> None:
+    reply = await client.get(path)
+    assert (reply.status, reply.code) == (404, "not_found")
+    assert reply.json["error"]["message"].startswith(f"There is no such path. Did you mean /v1{path}?")
+
+
+async def test_the_welcome_page_promises_what_there_is(client: Client) -> None:
+    assert b"rollout" not in (await client.get("/")).body

@@ -143,7 +143,10 @@ class Reloader:
                 self.report(f"{type(error).__name__}: this is a fault of penstock's; nothing was changed")
                 raise
             for problem in error.problems:
-                self._logger.warning("config refused", line=problem.line, path=problem.path, message=problem.message)
+                place = {"line": problem.line} if problem.line else {}
+                self._logger.warning(
+                    "config refused", **place, path=problem.path, message=problem.message, cure=problem.suggestion
+                )
             self._gateway.refused(error)
             self.report(str(error))
         else:

@@ -1,14 +1,15 @@
 """The command line: ``penstock COMMAND``. Importing it is cheap; each command imports what it needs when it runs."""
 
+from typing import Annotated
+
 import typer
 
 from penstock.cli.auditing import audit
 from penstock.cli.checking import check, models
-from penstock.cli.serving import reload, serve, version
+from penstock.cli.serving import reload, serve, show_version, version
 
 app = typer.Typer(
     name="penstock",
-    help="One self-hosted gateway in front of every model a product team uses.",
     epilog="Start with:  penstock serve --config config/demo.yaml",
     no_args_is_help=True,
     add_completion=False,
@@ -20,5 +21,16 @@ app.command(epilog="Example:  penstock models --config config/demo.yaml --tier p
 app.command(epilog="Example:  penstock reload --config config/demo.yaml")(reload)
 app.command(epilog="Example:  penstock version")(version)
 app.add_typer(audit, name="audit")
+
+
+@app.callback()
+def main(
+    *,
+    _version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=show_version, help="Print the version.")
+    ] = False,
+) -> None:
+    """One self-hosted gateway in front of every model a product team uses."""
+
 
 __all__ = ["app"]

@@ -54,12 +54,14 @@ def tail(
     from penstock.cli.segments import follow as following  # noqa: PLC0415 - a command imports what it needs
     from penstock.cli.segments import newest  # noqa: PLC0415 - as above
 
-    directory = _settings(config).store.log_directory
+    directory = _log_directory(_settings(config))
     wanted = {key: value for key, value in (("tenant_id", tenant), ("trace_id", trace)) if value}
     events, place = newest(directory, wanted, lines)
     for event in events:
         _show(event, as_json=as_json)
     if not follow:
+        if not events:
+            typer.echo("No events.", err=True)
         return
     try:
         for event in following(directory, wanted, place, wait=lambda: time.sleep(_POLL_S)):
@@ -71,14 +73,12 @@ def tail(
 @audit.command(epilog="Example:  penstock audit verify --config config/demo.yaml")
 def verify(config: ConfigOption = DEFAULT_CONFIG) -> None:
     """Prove that no audit record was changed, removed or cut off. Exit status 1 when one was."""
-    from penstock.config import ConfigError, load_pepper, subkey  # noqa: PLC0415 - a command imports what it needs
+    from penstock.cli.showing import count  # noqa: PLC0415 - a command imports what it needs
+    from penstock.config import ConfigError, load_pepper, subkey  # noqa: PLC0415 - as above
     from penstock.stores.verification import verify as prove  # noqa: PLC0415 - as above
 
     settings = _settings(config)
-    directory = settings.store.log_directory
-    if not directory.is_dir():
-        typer.echo(f"There is no audit log at {directory}.", err=True)
-        raise typer.Exit(1)
+    directory = _log_directory(settings)
     try:
         result = prove(directory, subkey(load_pepper(settings, create=False), "audit log"))
     except ConfigError as error:
@@ -88,9 +88,9 @@ def verify(config: ConfigOption = DEFAULT_CONFIG) -> None:
         typer.echo(
             f"{finding.segment:020d}.jsonl:{finding.offset}: records {finding.first} to {finding.last}: {finding.message}"
         )
-    counted = f"{result.records} records in {result.segments} segments"
+    counted = f"{count(result.records, 'record')} in {count(result.segments, 'segment')}"
     if not result.intact:
-        typer.echo(f"NOT intact: {len(result.findings)} findings; {counted} are proved.")
+        typer.echo(f"NOT intact: {count(len(result.findings), 'finding')}; {counted} proved.")
         raise typer.Exit(1)
     typer.echo(f"Intact: {counted}.")
 
@@ -106,6 +106,15 @@ def _settings(config: Path) -> Settings:
     return examination.settings
 
 
+def _log_directory(settings: Settings) -> Path:
+    directory = settings.store.log_directory
+    if not directory.is_dir():
+        where = "is this the working directory that the gateway was started in?"
+        typer.echo(f"There is no audit log at {directory}: {where}", err=True)
+        raise typer.Exit(1)
+    return directory
+
+
 def _show(event: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(event, ensure_ascii=False))
@@ -116,6 +125,6 @@ def _show(event: dict[str, Any], *, as_json: bool) -> None:
 
 
 def _plain(value: object) -> str:
-    """A value on one line: what a caller chose must look like neither another event nor a terminal's command."""
-    text = str(value)
+    """A value on one line, money without exponent: what a caller chose must look like neither another event nor a terminal's command."""
+    text = f"{value:.9f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)
     return text if text.isprintable() and " " not in text else json.dumps(text)

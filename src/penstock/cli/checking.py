@@ -11,7 +11,8 @@ from penstock.cli.options import DEFAULT_CONFIG, ConfigOption, JsonOption
 
 
 def check(
-    config: Annotated[Path, typer.Argument(envvar="PENSTOCK_CONFIG", help="The config file.")] = DEFAULT_CONFIG,
+    file: Annotated[Path | None, typer.Argument(metavar="CONFIG", help="The same as --config.")] = None,
+    config: ConfigOption = DEFAULT_CONFIG,
     *,
     as_json: JsonOption = False,
 ) -> None:
@@ -22,7 +23,7 @@ def check(
     from penstock.cli.examining import examine  # noqa: PLC0415 - a command imports what it needs
     from penstock.cli.showing import show_examination  # noqa: PLC0415 - as above
 
-    examination = examine(config)
+    examination = examine(file or config)
     show_examination(examination, as_json=as_json)
     raise typer.Exit(1 if examination.errors else 0)
 

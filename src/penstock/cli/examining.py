@@ -12,6 +12,9 @@ from penstock.config import ConfigError, Problem, Settings, load_settings
 from penstock.prompts import PromptsInvalid, Registry
 from penstock.providers import FAULT_KINDS, KINDS
 
+# Options of ``penstock serve``, by the variable that they stand for.
+_OPTIONS = {"PENSTOCK_SERVER_HOST": "--host", "PENSTOCK_SERVER_PORT": "--port"}
+
 
 class Finding(Struct, frozen=True):
     """A problem and the file it is in."""
@@ -33,15 +36,27 @@ class Examination(Struct, frozen=True):
 
 
 def examine(config: Path, overrides: Mapping[str, str] | None = None) -> Examination:
-    """Read config and prompts; ``overrides`` are laid over the environment."""
+    """Read config and prompts, and look where the database is to be; ``overrides`` are laid over the environment."""
+    overrides = overrides or {}
+    options = {name: _OPTIONS[name] for name in overrides}
+    env = {**os.environ, **overrides}
     try:
-        env = {**os.environ, **(overrides or {})}
-        settings = load_settings(config, env, kinds=KINDS, fault_kinds=FAULT_KINDS)
+        settings = load_settings(config, env, kinds=KINDS, fault_kinds=FAULT_KINDS, options=options)
     except ConfigError as error:
         return Examination(None, tuple(Finding(str(config), problem) for problem in error.problems))
     findings = [Finding(str(config), problem) for problem in settings.warnings]
+    findings += [Finding(str(config), problem) for problem in _store(settings)]
     findings += _prompts(settings)
     return Examination(settings, tuple(findings))
+
+
+def _store(settings: Settings) -> Iterator[Problem]:
+    folder = settings.store.database.parent
+    if not folder.is_dir():
+        yield Problem(0, 0, "store.url", f"there is no folder {folder}", f"make the folder: mkdir -p {folder}")
+    elif not os.access(folder, os.W_OK | os.X_OK):
+        text = f"the folder {folder} is not writable"
+        yield Problem(0, 0, "store.url", text, "give it to the user who runs the gateway, or choose another")
 
 
 def _prompts(settings: Settings) -> Iterator[Finding]:

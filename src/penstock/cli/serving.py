@@ -21,7 +21,7 @@ _POLL_S = 0.05
 def serve(
     config: ConfigOption = DEFAULT_CONFIG,
     host: Annotated[str | None, typer.Option(help="Listen here instead of `server.host`.")] = None,
-    port: Annotated[int | None, typer.Option(help="Listen here instead of `server.port`.")] = None,
+    port: Annotated[int | None, typer.Option(min=0, max=65_535, help="Listen here instead of `server.port`.")] = None,
 ) -> None:
     """Serve. SIGTERM drains and ends, SIGHUP reloads the config. Exit status 2 when the config cannot be used."""
     from penstock.cli.examining import Examination, Finding, examine  # noqa: PLC0415 - a command imports what it needs
@@ -91,6 +91,13 @@ def version() -> None:
         typer.echo(f"penstock {installed('penstock')}")
     except PackageNotFoundError:
         typer.echo("penstock, not installed as a package")
+
+
+def show_version(wanted: bool) -> None:  # noqa: FBT001 - typer's signature of a callback
+    """Print the version and end, where ``--version`` asks for it."""
+    if wanted:
+        version()
+        raise typer.Exit
 
 
 def _refuse(message: str) -> typer.Exit:

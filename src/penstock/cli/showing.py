@@ -30,23 +30,23 @@ def show_examination(examination: Examination, *, as_json: bool = False, err: bo
         typer.echo(_line(finding), err=err)
     warnings = len(findings) - errors
     if errors:
-        typer.echo(f"{_count(errors, 'error')}, {_count(warnings, 'warning')}: not usable.", err=err)
+        typer.echo(f"{count(errors, 'error')}, {count(warnings, 'warning')}: not usable.", err=err)
     elif not err:
-        typer.echo(f"OK, {_count(warnings, 'warning')}.")
+        typer.echo(f"OK, {count(warnings, 'warning')}.")
 
 
 def show_table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """A table on a terminal, tab-separated lines elsewhere."""
+    """A table on a terminal, where a list takes a line for each item; tab-separated lines elsewhere."""
     console = Console()
     if not console.is_terminal:
         for row in (headers, *rows):
             typer.echo("\t".join(row))
         return
-    table = Table(box=None, pad_edge=False, header_style="bold")
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
     for header in headers:
-        table.add_column(header, overflow="fold")
+        table.add_column(header.replace(" ", "\n"), overflow="fold")
     for row in rows:
-        table.add_row(*map(Text, row))
+        table.add_row(*(Text(cell.replace(", ", "\n")) for cell in row))
     console.print(table)
 
 
@@ -74,5 +74,6 @@ def _place(finding: Finding) -> str:
     return f"{finding.file}:{problem.line}:{problem.column}" if problem.line else finding.file
 
 
-def _count(number: int, noun: str) -> str:
+def count(number: int, noun: str) -> str:
+    """`1 error`, `2 errors`."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -33,8 +33,8 @@ def load_settings(
 
     ``kinds`` maps each provider kind to its default base URL; ``None`` where the file must give one. ``fault_kinds``
     are the ways a simulated provider can fail; ``None`` lets any pass. ``options`` names the command line's option behind
-    a variable of ``env``, where there is one. Raises ``ConfigError`` with every problem there
-    is; what is only doubtful is in the result's ``warnings``.
+    a variable of ``env``, where there is one. Raises ``ConfigError`` with every problem there is; what is only doubtful
+    is in the result's ``warnings``.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -197,7 +197,9 @@ def _friendly(kind: str, message: str, context: Mapping[str, Any]) -> tuple[str,
     if kind == "string_too_short":
         return f"this must have {context.get('min_length', 1)} characters or more", ""
     if kind in {"too_short", "too_long"} and context.get("field_type") != "List":  # of a secret
-        than = f"shorter than {context['min_length']}" if kind == "too_short" else f"longer than {context['max_length']}"
+        than = (
+            f"shorter than {context['min_length']}" if kind == "too_short" else f"longer than {context['max_length']}"
+        )
         return f"this is {than} characters", ""
     return _WORDS.get(kind, (message.replace("Input should be", "this must be"), ""))
 

@@ -58,7 +58,7 @@ class Server(Section):
         default=30, description="Calls in flight may end within this after SIGTERM, in seconds."
     )
     log_format: Literal["console", "json"] = Field(
-        default="console", description="Log lines for people or for machines."
+        default="console", description="Log lines for people (`console`) or for machines (`json`)."
     )
 
 
@@ -80,7 +80,7 @@ class Store(Section):
         description="`sqlite:///file` (relative to the working directory) or `sqlite:////absolute/file`.",
     )
     durability: Literal["group", "strict"] = Field(
-        default="group", description="`group`: on disk within 20 ms. `strict`: an answer waits for its record."
+        default="group", description="`group`: on disk within 20 ms. `strict`: calls wait for the disk."
     )
     pepper: SecretStr | None = Field(
         default=None,
@@ -116,7 +116,12 @@ class Provider(Section):
         default=None, gt=0, le=1_000_000, description="Simulated: speed of a streamed answer; none is at once."
     )
     fail_rate: float = Field(default=0, ge=0, le=1, description="Simulated: share of calls that fail.")
-    fail_kind: str = Field(default="error_500", min_length=1, description="Simulated: how they fail.")
+    fail_kind: str = Field(
+        default="error_500",
+        min_length=1,
+        description="Simulated: how they fail: `error_500`, `error_429`, `hang`, `hang_mid_stream`, `cut`, `malformed`, "
+        "`no_usage` or `html`.",
+    )
 
 
 class Model(Section):

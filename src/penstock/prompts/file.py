@@ -25,7 +25,7 @@ _UNKNOWN = re.compile(r"unknown field `(.+)`")
 _ENUM = re.compile(r"Invalid enum value '(.*)'")
 _TYPE = re.compile(r"Expected `([^`]+)`(?:, got `([^`]+)`)?")
 _PLACE = re.compile(r" - at (?:`key` in )?`\$\.?([^`]*)`$")
-_CHOICES = {"rollout": "draft, canary, stable or deprecated", "role": "system or user"}
+_CHOICES = {"rollout": "write draft, canary, stable or deprecated", "role": "write system or user"}
 _KINDS = {
     "str": "text",
     "int": "a whole number",
@@ -97,29 +97,32 @@ class PromptProblem(Struct, frozen=True):
     suggestion: str = ""
 
 
-class _TooManyValues(Exception):
-    """Aliases of aliases."""
+class _Refused(Exception):
+    """A file that is not even looked into."""
+
+    def __init__(self, message: str, cure: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.cure = cure
 
 
 def read_prompt(path: Path) -> Prompt | PromptProblem:
     """The file as a prompt, or why it is none."""
     file = str(path)
     try:
-        if path.stat().st_size > MAX_FILE_BYTES:
-            cure = "move long reference text into a variable"
-            return PromptProblem(file, 0, f"the file is over {MAX_FILE_BYTES} bytes", cure)
-        return msgspec.convert(_yaml(path.read_text(encoding="utf-8")), Prompt)
+        return msgspec.convert(_yaml(path), Prompt)
+    except _Refused as refused:
+        return PromptProblem(file, 0, refused.message, refused.cure)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         what = getattr(error, "problem", None) or "unreadable"
         return PromptProblem(file, mark.line + 1 if mark else 1, f"not YAML: {what}")
-    except _TooManyValues:
-        text = f"with what its aliases repeat the file holds over {MAX_VALUES} values"
-        return PromptProblem(file, 0, text, "write the values out, without aliases of aliases")
     except msgspec.ValidationError as error:
         return PromptProblem(file, 0, *_friendly(str(error)))
-    except (OSError, UnicodeDecodeError, RecursionError, ValueError):
+    except (OSError, UnicodeDecodeError, RecursionError):
         return PromptProblem(file, 0, "the file cannot be read as UTF-8 text")
+    except ValueError:  # such as a date in month 13
+        return PromptProblem(file, 0, "a value does not fit the type that it looks like", "put it in quotes")
 
 
 def misplaced(prompt: Prompt, path: Path) -> str:
@@ -148,14 +151,17 @@ def faults(prompt: Prompt) -> Iterator[tuple[str, str]]:
         yield f"the variable `{name}` is declared and not used", "use it in a message, or remove it"
 
 
-def _yaml(text: str) -> Any:
-    """The document as data. Raises ``YAMLError`` and ``_TooManyValues``."""
-    loader = yaml.SafeLoader(text)
+def _yaml(path: Path) -> Any:
+    """The file as data. Raises ``_Refused``, ``OSError``, and what reading text and YAML raise."""
+    if path.stat().st_size > MAX_FILE_BYTES:
+        raise _Refused(f"the file is over {MAX_FILE_BYTES} bytes", "move long reference text into a variable")
+    loader = yaml.SafeLoader(path.read_text(encoding="utf-8"))
     node = loader.get_single_node()
     if node is None:
         return None
     if _size(node, {}) > MAX_VALUES:
-        raise _TooManyValues
+        text = f"with what its aliases repeat the file holds over {MAX_VALUES} values"
+        raise _Refused(text, "write the values out, without aliases of aliases")
     return loader.construct_document(node)
 
 
@@ -183,7 +189,7 @@ def _friendly(text: str) -> tuple[str, str]:
         near = get_close_matches(unknown[1], () if place else Prompt.__struct_fields__, n=1)
         return f"{before}`{unknown[1]}` is no field here", f"did you mean `{near[0]}`?" if near else "remove it"
     if enum := _ENUM.search(text):
-        return f"{before}`{enum[1]}` is not known", f"one of: {_CHOICES[place.rpartition('.')[2]]}"
+        return f"{before}`{enum[1]}` is not known", _CHOICES.get(place.rpartition(".")[2], "")
     if kinds := _TYPE.search(text):
         wanted = _KINDS.get(kinds[1].removesuffix(" | null"), kinds[1])
         given = f", not {_KINDS.get(kinds[2], kinds[2])}" if kinds[2] else ""

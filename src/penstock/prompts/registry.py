@@ -35,7 +35,7 @@ class PromptsInvalid(Exception):
 
     def __init__(self, problems: list[PromptProblem]) -> None:
         self.problems = tuple(problems)
-        super().__init__("\n".join(f"{each.file}:{each.line}: {each.message}" for each in problems))
+        super().__init__("\n".join(f"{each.file}: {each.message}" for each in problems))
 
 
 class Registry:

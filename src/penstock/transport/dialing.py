@@ -38,7 +38,9 @@ class Dialer:
                 addresses = await permitted_addresses(origin, named=origin in self._named_origins)
                 return await self._connect(origin, addresses, make)
         except TimeoutError:
-            raise UpstreamUnavailable(f"The provider cannot be reached: no connection within {self._connect_s:g} s.") from None
+            raise UpstreamUnavailable(
+                f"The provider cannot be reached: no connection within {self._connect_s:g} s."
+            ) from None
         except OSError as error:
             raise UpstreamUnavailable(f"The provider cannot be reached: {_reason(error)}.") from None
 

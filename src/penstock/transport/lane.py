@@ -154,4 +154,3 @@ class Lane:
             expired.abort()
         if self._pool.idle:
             self._sweep_timer = loop.call_later(self._limits.keep_alive_s, self._sweep)
-

@@ -31,6 +31,7 @@ def event(number: int, tenant: str = "a") -> dict[str, Any]:
         "trace_id": f"trace-{number}",
         "status": "ok",
         "cache_hit": False,
+        "estimated_cost_usd": 1e-05,
         "decision": {"targets": ["fast"]},
     }
 
@@ -52,6 +53,7 @@ def test_the_newest_events_come_last(config: Path) -> None:
     result = RUN.invoke(app, ["audit", "tail", "--config", str(config), "-n", "2"])
     lines = result.output.splitlines()
     assert [line.split("trace_id=")[1] for line in lines] == ["trace-2", "trace-3"]
+    assert "estimated_cost_usd=0.00001 " in lines[0]
     assert lines[0].startswith("2027-01-15T08:00:02Z llm_request_completed tenant_id=a status=ok")
 
 
@@ -102,7 +104,7 @@ def test_following_an_empty_folder_starts_with_the_first_segment(tmp_path: Path)
 def test_an_untouched_log_is_proved(config: Path) -> None:
     write_log(config, [event(1), event(2)])
     result = RUN.invoke(app, ["audit", "verify", "--config", str(config)])
-    assert (result.exit_code, result.output) == (0, "Intact: 2 records in 1 segments.\n")
+    assert (result.exit_code, result.output) == (0, "Intact: 2 records in 1 segment.\n")
 
 
 def test_a_changed_record_is_found(config: Path) -> None:
@@ -114,7 +116,15 @@ def test_a_changed_record_is_found(config: Path) -> None:
     assert "NOT intact" in result.output
 
 
-def test_without_a_log_there_is_nothing_to_prove_and_nothing_is_made(config: Path) -> None:
-    result = RUN.invoke(app, ["audit", "verify", "--config", str(config)])
+def test_a_filter_that_finds_nothing_says_so(config: Path) -> None:
+    write_log(config, [event(1)])
+    result = RUN.invoke(app, ["audit", "tail", "--config", str(config), "--tenant", "b"])
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "", "No events.\n")
+
+
+@pytest.mark.parametrize("command", ["verify", "tail"])
+def test_without_a_log_there_is_nothing_to_read_and_nothing_is_made(config: Path, command: str) -> None:
+    result = RUN.invoke(app, ["audit", command, "--config", str(config)])
     assert result.exit_code == 1
+    assert f"There is no audit log at {config.parent}/p.db.log" in result.stderr
     assert [each.name for each in config.parent.iterdir()] == ["c.yaml"]

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -93,6 +95,58 @@ def test_serve_judges_the_config_with_its_options() -> None:
     result = RUN.invoke(app, ["serve", "--config", str(DEMO), "--host", "0.0.0.0"])
     assert result.exit_code == 2
     assert "demo keys are public" in result.output
+    assert "(the value comes from --host)" in result.output
+    result = RUN.invoke(app, ["serve", "--config", str(DEMO), "--port", "99999"])
+    assert result.exit_code == 2
+    assert "--port" in result.output
+    assert "PENSTOCK_SERVER_PORT" not in result.output
+
+
+@pytest.mark.parametrize("words", [["{}"], ["--config", "{}"], ["-c", "{}"], []])
+def test_check_takes_the_file_as_argument_option_or_variable(tmp_path: Path, words: list[str]) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text(GOOD)
+    env = {} if words else {"PENSTOCK_CONFIG": str(path)}
+    result = RUN.invoke(app, ["check", *(word.format(path) for word in words)], env=env)
+    assert (result.exit_code, result.output) == (0, "OK, 0 warnings.\n")
+
+
+@pytest.mark.parametrize("command", ["serve", "check", "models", "reload", "audit tail", "audit verify"])
+def test_a_config_that_is_not_there_is_told_with_a_cure_that_fits(tmp_path: Path, command: str) -> None:
+    result = RUN.invoke(app, [*command.split(), "-c", str(tmp_path / "none.yaml")])
+    assert result.exit_code in {1, 2}
+    assert "give the file with --config FILE, or set PENSTOCK_CONFIG" in result.output
+
+
+def test_a_database_without_folder_is_told_before_it_is_needed(tmp_path: Path) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text(f"{GOOD}store: {{url: 'sqlite:///{tmp_path}/data/p.db'}}\n")
+    result = RUN.invoke(app, ["check", str(path)])
+    assert result.exit_code == 1
+    assert f"store.url: there is no folder {tmp_path}/data (make the folder: mkdir -p {tmp_path}/data)" in result.output
+    (tmp_path / "data").mkdir()
+    assert RUN.invoke(app, ["check", str(path)]).exit_code == 0
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_database_in_a_folder_that_is_not_ours_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text(f"{GOOD}store: {{url: 'sqlite:///{tmp_path}/data/p.db'}}\n")
+    (tmp_path / "data").mkdir(mode=0o555)
+    assert "is not writable" in RUN.invoke(app, ["check", str(path)]).output
+
+
+def test_the_table_of_models_breaks_no_name_at_a_hundred_columns() -> None:
+    env = {"FORCE_COLOR": "1", "NO_COLOR": "1", "COLUMNS": "100", "TERM": "xterm"}
+    output = RUN.invoke(app, ["models", "--config", str(DEMO)], env=env).output
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", output).splitlines()
+    words = {word for line in lines for word in line.split()}
+    assert {"fallback_balanced", "mock-balanced", "fallback-balanced-v1", "enterprise", "classification"} <= words
+    assert max(map(len, lines)) <= 100
+
+
+def test_the_version_is_an_option_too() -> None:
+    assert RUN.invoke(app, ["--version"]).output == RUN.invoke(app, ["version"]).output
 
 
 @pytest.mark.parametrize("command", ["serve", "check", "models", "reload", "version", "audit tail", "audit verify"])

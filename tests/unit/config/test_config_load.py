@@ -10,7 +10,8 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from penstock.config import ConfigError, load_settings
+from penstock.config import ConfigError, Problem, load_settings
+from penstock.providers import KINDS
 from support.configs import DEMO, GOOD, MODELS, PROVIDERS, ROOT, load_text, problems_of
 
 BROKEN = Path(__file__).with_name("broken.yaml")
@@ -79,10 +80,20 @@ def test_no_problem_holds_a_key() -> None:
     assert all(secret not in str(caught.value.problems) for secret in ("sk-very-secret", "sk-literal", "'short'"))
 
 
+def test_a_short_secret_is_called_short(tmp_path: Path) -> None:
+    text = GOOD + "admin_keys: [$A, $B]\nstore: {pepper: $P}\n"
+    problems = problems_of(tmp_path, text, {"A": "short", "B": "b" * 600, "P": "p" * 31})
+    assert {each.path: each.message for each in problems} == {
+        "admin_keys.0": "this is shorter than 8 characters (the value comes from $A)",
+        "admin_keys.1": "this is longer than 512 characters (the value comes from $B)",
+        "store.pepper": "this is shorter than 32 characters (the value comes from $P)",
+    }
+
+
 def test_the_demo_is_clean() -> None:
     loaded = load_settings(DEMO, {})
     assert loaded.warnings == ()
-    assert loaded.beside(loaded.prompts.directory).resolve() == ROOT / "prompts"
+    assert loaded.beside(loaded.prompts.directory) == ROOT / "prompts"
 
 
 def test_the_example_is_clean_once_its_environment_is_set() -> None:
@@ -92,7 +103,7 @@ def test_the_example_is_clean_once_its_environment_is_set() -> None:
     names = [each.message.split()[3] for each in caught.value.problems if "is not set" in each.message]
     env = {name: f"value-of-{name}" for name in names}
     assert "OPENAI_API_KEY" in env
-    loaded = load_settings(path, env)
+    loaded = load_settings(path, env, kinds=KINDS)
     assert loaded.warnings == ()
     api_key = loaded.providers["openai"].api_key
     assert api_key is not None
@@ -116,9 +127,16 @@ def test_what_is_no_yaml_mapping_is_one_problem(tmp_path: Path, text: str, line:
     assert problems[0].line == line
 
 
+def test_what_has_no_line_is_told_without_one() -> None:
+    problems = [Problem(0, 0, "store.url", "no"), Problem(3, 1, "", "not YAML"), Problem(4, 1, "b", "w", "", "warning")]
+    assert str(ConfigError(problems)) == "store.url: no\nline 3: not YAML"
+
+
 def test_a_file_that_is_not_there_is_a_problem(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="cannot be read"):
+    with pytest.raises(ConfigError, match="cannot be read") as caught:
         load_settings(tmp_path / "none.yaml", {})
+    assert caught.value.problems[0].suggestion == "give the file with --config FILE, or set PENSTOCK_CONFIG"
+    assert str(caught.value).startswith(str(tmp_path))
 
 
 def test_an_empty_file_serves_no_model(tmp_path: Path) -> None:
@@ -148,6 +166,17 @@ def test_a_dollar_value_comes_from_the_environment(tmp_path: Path) -> None:
     text = GOOD + "admin_keys: [$ADMIN, $$literal-dollar]\n"
     keys = load_text(tmp_path, text, {"ADMIN": "from-the-environment"}).admin_keys
     assert [key.get_secret_value() for key in keys] == ["from-the-environment", "$literal-dollar"]
+
+
+@pytest.mark.parametrize("levels", [3, 15, 40])
+@pytest.mark.parametrize("nested", ["[*a{0}, *a{0}]", "{{<<: *a{0}, x: *a{0}}}", "{{x: *a{0}, y: *a{0}}}"])
+def test_aliases_of_aliases_cannot_exhaust_memory(tmp_path: Path, levels: int, nested: str) -> None:
+    lines = [f"  - &a{level + 1} {nested.format(level)}\n" for level in range(levels)]
+    problems = problems_of(tmp_path, f"{GOOD}bomb:\n  - &a0 {{x: y}}\n{''.join(lines)}")
+    (problem,) = problems
+    expected = "`bomb` is no setting here" if levels < 10 else "anchors are repeated so often"
+    assert expected in problem.message
+    assert problem.line == 5 if levels < 10 else problem.line > 5
 
 
 @pytest.mark.parametrize(

@@ -100,11 +100,15 @@ def test_what_is_known_about_a_version_may_change(tmp_path: Path) -> None:
     [
         ({"at": "greet/v2.yaml"}, "its path says otherwise"),
         ({"at": "other/v1.yaml"}, "its path says otherwise"),
-        ({"version": 1.0, "at": "greet/v1.yaml"}, "Expected `str`"),
-        ({"rollout": "live"}, "Invalid enum value"),
-        ({"ownr": "x"}, "unknown field `ownr`"),
+        ({"version": 1.0, "at": "greet/v1.yaml"}, "version: this must be text, not a number"),
+        ({"rollout": "live"}, "rollout: `live` is not known"),
+        ({"ownr": "x"}, "`ownr` is no field here"),
+        ({"owner": None}, "owner: this must be text, not empty"),
+        ({"messages": "Hi"}, "messages: this must be a list, not text"),
+        ({"variables": [{}]}, "variables.0: `name` is missing"),
+        ({"eval": {"golden_set": "g", "scores": {"f1": "high"}}}, "eval.scores: this must be a number, not text"),
         ({"messages": []}, "needs a message"),
-        ({"messages": [{"role": "tool", "content": "x"}]}, "Invalid enum value"),
+        ({"messages": [{"role": "tool", "content": "x"}]}, "messages.0.role: `tool` is not known"),
         ({"variables": []}, "used and not declared"),
         ({"variables": [{"name": "name"}, {"name": "more"}]}, "declared and not used"),
         ({"variables": [{"name": "name"}, {"name": "name"}]}, "declared twice"),
@@ -118,6 +122,59 @@ def test_a_wrong_file_says_why(tmp_path: Path, changes: dict[str, Any], message:
     with pytest.raises(PromptsInvalid) as caught:
         Registry.load(tmp_path)
     assert message in caught.value.problems[0].message
+
+
+def cures(folder: Path, previous: Registry | None = None) -> dict[str, str]:
+    """What to do about each file."""
+    with pytest.raises(PromptsInvalid) as caught:
+        Registry.load(folder, previous)
+    return {f"{Path(each.file).parent.name}/{Path(each.file).name}": each.suggestion for each in caught.value.problems}
+
+
+def test_a_copied_version_is_cured_without_overwriting_the_first(tmp_path: Path) -> None:
+    write(tmp_path)
+    first = Registry.load(tmp_path)
+    write(tmp_path, at="greet/v2.yaml", messages=[{"role": "user", "content": "Bye {{ name }}"}])
+    write(tmp_path, at="part/v3.yaml")
+    assert cures(tmp_path, first) == {
+        "greet/v2.yaml": "write `version: v2`",
+        "part/v3.yaml": "write `prompt_id: part` and `version: v3`",
+    }
+
+
+def test_a_changed_version_is_cured_by_a_new_one(tmp_path: Path) -> None:
+    write(tmp_path)
+    first = Registry.load(tmp_path)
+    write(tmp_path, schema_version="s.v2")
+    assert cures(tmp_path, first) == {"greet/v1.yaml": "put it back, and copy the change to a new version"}
+
+
+def test_a_missing_or_misspelt_field_is_named_with_its_cure(tmp_path: Path) -> None:
+    write(tmp_path, ownr="x")
+    path = write(tmp_path, version="v2")
+    path.write_text(path.read_text().replace("owner: team\n", ""))
+    assert cures(tmp_path) == {"greet/v1.yaml": "did you mean `owner`?", "greet/v2.yaml": "add `owner:`"}
+
+
+@pytest.mark.parametrize("levels", [3, 17, 40])
+@pytest.mark.parametrize("nested", ["[*a{0}, *a{0}]", "{{<<: [*a{0}, *a{0}]}}", "{{x: *a{0}, y: *a{0}}}"])
+def test_aliases_of_aliases_cannot_exhaust_memory(tmp_path: Path, levels: int, nested: str) -> None:
+    path = write(tmp_path)
+    lines = [f"  - &a{level + 1} {nested.format(level)}\n" for level in range(levels)]
+    path.write_text(f"{path.read_text()}bomb:\n  - &a0 {{x: y}}\n{''.join(lines)}")
+    with pytest.raises(PromptsInvalid) as caught:
+        Registry.load(tmp_path)
+    expected = "`bomb` is no field here" if levels < 10 else "its aliases repeat"
+    assert expected in caught.value.problems[0].message
+
+
+def test_an_anchor_may_be_used_again_and_not_within_itself(tmp_path: Path) -> None:
+    path = write(tmp_path)
+    path.write_text(path.read_text().replace("owner: team", "owner: &o team") + "changelog: *o\n")
+    assert Registry.load(tmp_path).find("greet", "v1").prompt.changelog == "team"
+    path.write_text(path.read_text() + "eval: &e {golden_set: g, scores: *e}\n")
+    with pytest.raises(PromptsInvalid, match="its aliases repeat"):
+        Registry.load(tmp_path)
 
 
 def test_every_wrong_file_is_told_with_its_line(tmp_path: Path) -> None:

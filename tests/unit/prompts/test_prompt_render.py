@@ -11,7 +11,7 @@ from penstock.core.errors import InputTooLong, InvalidParameter, MissingVariable
 from penstock.core.plan import First, Use
 from penstock.core.tokens import estimate_tokens
 from penstock.prompts import Prompt, Registry, Render
-from penstock.prompts.registry import Message, Variable
+from penstock.prompts.file import Message, Variable
 from support.calls import complete_answer, make_call
 
 PROMPT = Prompt(

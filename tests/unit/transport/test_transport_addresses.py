@@ -65,7 +65,9 @@ async def test_what_counts_is_the_address_that_a_name_stands_for(host: str) -> N
         await permitted_addresses(Origin("http", host, 80), named=False)
 
 
-@pytest.mark.parametrize(("host", "reason"), [("not a name", "name not found"), ("a..b", "its address is not a host name")])
+@pytest.mark.parametrize(
+    ("host", "reason"), [("not a name", "name not found"), ("a..b", "its address is not a host name")]
+)
 async def test_a_name_that_stands_for_nothing_is_unavailable(host: str, reason: str) -> None:
     with pytest.raises(UpstreamUnavailable, match=f"The provider cannot be reached: {reason}"):
         await permitted_addresses(Origin("http", host, 80), named=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from http import HTTPStatus
+from random import getrandbits
 
 from penstock.core.errors import PenstockError
 from penstock.core.ports import Headers
@@ -35,5 +36,6 @@ def chunk(data: bytes) -> bytes:
 
 
 def error_reply(error: PenstockError) -> Reply:
-    """What a request gets that no face could take, in OpenAI's form."""
-    return Reply(error.status, [(b"content-type", b"application/json")], error_body(error))
+    """What a request gets that no face could take, in OpenAI's form and under an id of its own."""
+    headers = [(b"content-type", b"application/json"), (b"x-request-id", b"req_%024x" % getrandbits(96))]
+    return Reply(error.status, headers, error_body(error))

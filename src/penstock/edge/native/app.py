@@ -34,9 +34,9 @@ def create_app(
     """
     wiring = Wiring(gateway=gateway, counters=counters, clock=clock, new_id=new_id, limits=limits)
     app = FastAPI(title="Penstock", version=version, docs_url=None, redoc_url=None, redirect_slashes=False)
-    for routes in (chat_routes, models_routes, health_routes, metrics_routes, audit_routes, debug_routes):
+    for routes in (models_routes, chat_routes, health_routes, metrics_routes, audit_routes, debug_routes):
         app.include_router(routes(wiring))
-    app.include_router(page_routes(app))
+    app.include_router(page_routes(app, gateway))
     handle_errors(app, new_id)
     return _documented(app, gateway)
 

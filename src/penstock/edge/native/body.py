@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
@@ -16,6 +17,8 @@ from penstock.core.errors import (
     MalformedJson,
     UnsupportedMediaType,
 )
+from penstock.dialects.openai.request import MAX_DEPTH
+from penstock.edge.native.shapes import CONTRADICTION, whole
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -24,6 +27,28 @@ MOST_BODY_BYTES = 4 * 1024 * 1024
 
 # A field name is the caller's text too: told back, but no more of it than a person wants to read.
 SHOWN_NAME_CHARS = 64
+
+_PLACE = re.compile(r"line (\d+) column (\d+)")
+
+# What a field must be, by pydantic's kind of mistake (errors.pydantic.dev, 2.14), in the words of the data plane.
+_MUST_BE = {
+    "string_type": "be a string",
+    "string_too_short": "not be empty",
+    "string_too_long": "have at most {max_length} characters",
+    "string_pattern_mismatch": "hold no control characters, such as line ends",
+    "int_type": "be an integer",
+    "int_from_float": "be an integer",
+    "int_parsing": "be an integer",
+    "int_parsing_size": "be an integer of a sensible size",
+    "float_type": "be a number",
+    "float_parsing": "be a number",
+    "finite_number": "be a finite number",
+    "bool_type": "be true or false",
+    "dict_type": "be an object",
+    "literal_error": "be {expected}",
+    "greater_than_equal": "be at least {ge}",
+    "less_than_equal": "be at most {le}",
+}
 
 
 async def read_model(request: Request, model: type[Model]) -> Model:
@@ -46,25 +71,32 @@ async def read_model(request: Request, model: type[Model]) -> Model:
 def explain(mistakes: Sequence[Any]) -> InvalidRequest:
     """The first of pydantic's ``mistakes`` as an error for the caller."""
     mistake = mistakes[0]
-    kind, reason = str(mistake["type"]), str(mistake["msg"])
+    kind, context = str(mistake["type"]), mistake.get("ctx", {})
     if kind == "json_invalid":
-        if "recursion limit" in reason:
-            return JsonTooDeep("The body nests arrays or objects too deeply; flatten it.")
-        return MalformedJson(f"The body is not valid JSON: {reason.removeprefix('Invalid JSON: ')}.")
+        return _unreadable(str(mistake["msg"]))
     name = ".".join(str(part) for part in mistake["loc"] if part not in ("query", "path"))[:SHOWN_NAME_CHARS]
     if name:
-        return InvalidParameter(_field_mistake(name, kind, reason), param=name)
-    if kind == "value_error":
-        return InvalidParameter(str(mistake["ctx"]["error"]))
+        return InvalidParameter(_field_mistake(name, kind, context), param=name)
+    if kind == CONTRADICTION:
+        return InvalidParameter(str(mistake["msg"]), param=context["param"])
     return MalformedJson("The body must be a JSON object.")
 
 
-def _field_mistake(name: str, kind: str, reason: str) -> str:
+def _unreadable(reason: str) -> InvalidRequest:
+    if "recursion limit" in reason:
+        return JsonTooDeep(f"The body nests arrays and objects deeper than {MAX_DEPTH} levels. Send a flatter one.")
+    place = _PLACE.search(reason)
+    where = f": line {place[1]}, column {place[2]}" if place else ""
+    return MalformedJson(f"The body is not valid JSON{where}.")
+
+
+def _field_mistake(name: str, kind: str, context: dict[str, Any]) -> str:
     if kind == "missing":
         return f"`{name}` is missing."
     if kind == "extra_forbidden":
         return f"There is no field `{name}` here; /docs lists those there are."
-    return f"`{name}` is not valid: {reason[0].lower()}{reason[1:]}."
+    bounds = {bound: whole(value) for bound, value in context.items()}
+    return f"`{name}` must {_MUST_BE.get(kind, 'be of another type').format(**bounds)}.".replace("'", "`")
 
 
 async def _read(request: Request) -> bytes:

@@ -11,10 +11,12 @@ from starlette.responses import Response
 
 from penstock.core.answer import CANCEL, END, Answer
 from penstock.core.call import Call, Identity, PromptRef, Trail, Usage
+from penstock.core.errors import UnknownTenant
 from penstock.core.tokens import estimate_tokens
 from penstock.dialects.openai import Completion, compose_fields, read_completion
 from penstock.edge.headers import answer_headers
 from penstock.edge.native.access import as_tenant, prove
+from penstock.edge.native.asked_headers import parameters
 from penstock.edge.native.body import read_model
 from penstock.edge.native.errors import failures, remember, request_id
 from penstock.edge.native.shapes import ChatAnswer, ChatRequest, TokenUsage
@@ -37,19 +39,22 @@ EXAMPLE = {
 
 def chat_routes(wiring: Wiring) -> APIRouter:
     """Both paths, one endpoint."""
-    router = APIRouter(tags=["chat"])
+    router = APIRouter(tags=["Native"])
 
     async def chat(request: Request) -> Response:
         """Ask a model by task, with a registered prompt or plain text; the answer comes whole.
 
-        Answers within 10 seconds. Without `temperature` the call is deterministic and cached.
+        Answers within 10 seconds. Without `temperature` it is 0, and the answer may come from the cache.
         """
         received_at_s = wiring.clock()
         identity = prove(wiring.gateway, request)
         asked = await read_model(request, ChatRequest)
         call = compose(wiring, request, asked, as_tenant(identity, asked.tenant_id), received_at_s)
         remember(request, call)
-        answer = await answer_while_connected(wiring.gateway, call, request.receive)
+        try:
+            answer = await answer_while_connected(wiring.gateway, call, request.receive)
+        except UnknownTenant as error:
+            raise UnknownTenant(error.message, param="tenant_id") from None
         completion = _complete(answer)
         await wiring.gateway.committed()
         shown = describe(call, completion, answer, latency_ms=(wiring.clock() - received_at_s) * 1000)
@@ -68,12 +73,13 @@ def chat_routes(wiring: Wiring) -> APIRouter:
             response_description="The answer, and what it took.",
             responses=failures(400, 401, 403, 404, 413, 415, 429, 500, 502, 503, 504),
             openapi_extra={
+                "parameters": parameters("x-request-id", "traceparent", "x-penstock-tags", "x-penstock-explain"),
                 "requestBody": {
                     "required": True,
                     "content": {
                         "application/json": {"schema": {"$ref": "#/components/schemas/ChatRequest"}, "example": EXAMPLE}
                     },
-                }
+                },
             },
         )
     return router

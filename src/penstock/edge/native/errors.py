@@ -28,6 +28,9 @@ log = logging.getLogger("penstock.edge")
 # Served before ASGI by the data plane's own protocol; what reaches this part came with another method.
 DATA_PLANE_PATHS = frozenset({"/v1/chat/completions"})
 
+# Where OpenAI's clients go when `base_url` lacks its `/v1`.
+CLIENTS_PATHS = frozenset({"/chat/completions", "/models"})
+
 MEANINGS = {
     400: "The request cannot be understood; `param` names the field.",
     401: "No key, or a wrong one.",
@@ -89,6 +92,8 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        if scope["method"] == "HEAD":  # answered as GET is; the server leaves the body out
+            scope = {**scope, "method": "GET"}
         request = Request(scope)
         request.state.request_id = read_request_id(dict(scope["headers"])) or self._new_id()
         started = False
@@ -130,8 +135,13 @@ async def _unrouted(request: Request, error: Exception) -> Response:
         response.headers["allow"] = allowed
         return response
     if error.status_code == NotFound.status:
-        return render(request, NotFound("There is no such path; /docs lists all of them."))
+        return render(request, _no_such_path(request.scope["path"]))
     return render(request, InvalidRequest("The request cannot be served as it is; /docs shows how it should look."))
+
+
+def _no_such_path(path: str) -> NotFound:
+    hint = f" Did you mean /v1{path}?" if path in CLIENTS_PATHS else ""
+    return NotFound(f"There is no such path.{hint} /docs lists all there are.")
 
 
 async def _invalid(request: Request, error: Exception) -> Response:

@@ -19,7 +19,7 @@ WINDOW_S = 60.0
 
 def health_routes(wiring: Wiring) -> APIRouter:
     """The three paths that a monitor asks."""
-    router = APIRouter(tags=["health"])
+    router = APIRouter(tags=["Health"])
     gateway = wiring.gateway
 
     @router.get(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from typing import Annotated
+
+from fastapi import APIRouter, Path
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -12,6 +14,8 @@ from penstock.edge.native.errors import failures
 from penstock.edge.native.shapes import ModelCard, ModelCards
 from penstock.edge.native.wiring import Wiring
 from penstock.edge.openai.models import visible_models
+
+ModelId = Annotated[str, Path(description="A model alias or a route.", examples=["chat"])]
 
 
 def models_routes(wiring: Wiring) -> APIRouter:
@@ -38,7 +42,7 @@ def models_routes(wiring: Wiring) -> APIRouter:
         responses=failures(401, 404, 500),
         summary="One model",
     )
-    async def model(request: Request, model_id: str) -> Response:
+    async def model(request: Request, model_id: ModelId) -> Response:
         """One model alias or route; 404 where this key may not name it."""
         identity = gateway.authenticate(given_key(request))
         for card in visible_models(gateway.policy, identity):

@@ -6,7 +6,7 @@ import math
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Path, Query
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -21,10 +21,12 @@ from penstock.edge.native.wiring import Wiring
 # The text format that every Prometheus since 2.0 reads; https://prometheus.io/docs/instrumenting/exposition_formats/
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
+ProviderName = Annotated[str, Path(description="A simulated provider of the config.", examples=["mock-fast"])]
+
 
 def metrics_routes(wiring: Wiring) -> APIRouter:
     """``GET /metrics``."""
-    router = APIRouter(tags=["operations"])
+    router = APIRouter(tags=["Operations"])
 
     @router.get(
         "/metrics",
@@ -45,7 +47,7 @@ def metrics_routes(wiring: Wiring) -> APIRouter:
 
 def audit_routes(wiring: Wiring) -> APIRouter:
     """``GET /audit``."""
-    router = APIRouter(tags=["operations"])
+    router = APIRouter(tags=["Operations"])
 
     @router.get(
         "/audit",
@@ -77,7 +79,7 @@ def audit_routes(wiring: Wiring) -> APIRouter:
 
 def debug_routes(wiring: Wiring) -> APIRouter:
     """``POST /debug/provider/{name}/fail``."""
-    router = APIRouter(tags=["operations"])
+    router = APIRouter(tags=["Operations"])
 
     @router.post(
         "/debug/provider/{name}/fail",
@@ -97,7 +99,7 @@ def debug_routes(wiring: Wiring) -> APIRouter:
             }
         },
     )
-    async def fail(request: Request, name: str) -> Response:
+    async def fail(request: Request, name: ProviderName) -> Response:
         """Make every call to this provider fail in the chosen way, to see retries and fallback at work.
 
         Exists only while `server.debug` is on. Needs an admin key.

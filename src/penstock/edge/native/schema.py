@@ -8,14 +8,17 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 
-from penstock.edge.native import data_plane
+from penstock.edge.native import data_plane, openai_schemas
 from penstock.edge.native.errors import MEANINGS
 from penstock.edge.native.shapes import ChatRequest, FaultRequest
 
 DESCRIPTION = """One gateway in front of every model: resilience, tenancy, money, audit.
 
-Give your key as `authorization: Bearer YOUR_KEY`. Errors are `{"error": {"message", "type", "param", "code"}}`, and
-`x-request-id` stands on every answer."""
+Give your key as `authorization: Bearer YOUR_KEY`. Errors are `{"error": {"message", "type", "param", "code"}}`:
+`message` says what to do, `param` names the field or header that is wrong, `code` is for programs.
+
+Every answer carries `x-request-id`: yours, if you sent one of at most 128 letters, digits and `-_.:/+=@~`, and a new
+one otherwise, as where a request could not be read to its end."""
 
 # Bodies that the routers read themselves, so that no bad byte ever becomes a 500.
 READ_BY_ROUTERS: tuple[type[BaseModel], ...] = (ChatRequest, FaultRequest)
@@ -31,11 +34,11 @@ def describe_app(app: FastAPI, *, keyless: bool) -> dict[str, Any]:
     schemas = document["components"]["schemas"]
     for model in READ_BY_ROUTERS:
         schemas[model.__name__] = model.model_json_schema(ref_template="#/components/schemas/{model}")
-    schemas |= data_plane.SCHEMAS
+    schemas |= openai_schemas.SCHEMAS
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
     errors = {str(status): _error(status) for status in data_plane.ERRORS}
-    document["paths"][data_plane.PATH] = {"post": data_plane.operation(errors)}
+    document["paths"] = {data_plane.PATH: {"post": data_plane.operation(errors)}, **document["paths"]}
     document["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
     for path, operations in document["paths"].items():
         for operation in operations.values():

@@ -5,20 +5,25 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic_core import PydanticCustomError
 
 # Longer names and larger limits than these are mistakes, and would only fill keys, logs and columns.
 NAME_CHARS = 256
 MOST_OUTPUT_TOKENS = 1_000_000
 
-Name = Annotated[str, Field(max_length=NAME_CHARS)]
+# Names end in logs, terminals and headers: no control characters, no line or paragraph separators.
+Name = Annotated[str, Field(max_length=NAME_CHARS, pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$")]
+
+# The kind of mistake of two fields that are right each for itself.
+CONTRADICTION = "contradiction"
 
 
-def _whole(value: Any) -> Any:
+def whole(value: Any) -> Any:
     """JSON knows one kind of number: 256.0 is the integer 256."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-OutputTokens = Annotated[int, Field(ge=1, le=MOST_OUTPUT_TOKENS), BeforeValidator(_whole)]
+OutputTokens = Annotated[int, Field(ge=1, le=MOST_OUTPUT_TOKENS), BeforeValidator(whole)]
 
 # The year 9999, either way from 1970, and SQLite's largest integer: nothing beyond them can match.
 LATEST_S = 253_402_300_799
@@ -68,7 +73,7 @@ class ChatRequest(Request):
     max_output_tokens: OutputTokens | None = Field(
         None, description="The least of this and the task's, tier's and model's limit holds."
     )
-    temperature: float = Field(0.0, ge=0, le=2, description="0 is deterministic, and cached.")
+    temperature: float = Field(0.0, ge=0, le=2, description="0, the default here, is cached.")
     model: Name = Field("", description="A model alias or route, instead of the one that `task` names.")
     cache: Literal["auto", "on", "off"] = Field("auto", description="Whether an answer may come from the cache.")
     explain: bool = Field(False, description="Add the routing decision to the answer.")
@@ -77,40 +82,48 @@ class ChatRequest(Request):
     def _one_source_of_text(self) -> ChatRequest:
         """A message or a prompt, and every variable once."""
         if self.prompt_id is None and self.prompt_version is not None:
-            raise ValueError("`prompt_id` is missing: `prompt_version` is the version of the prompt that it names.")
+            raise _contradiction(
+                "prompt_id", "`prompt_id` is missing: `prompt_version` is the version of the prompt that it names."
+            )
         if self.prompt_id is None and self.message is None:
-            raise ValueError("Give a `message`, or a `prompt_id`.")
+            raise _contradiction("message", "Give a `message`, or a `prompt_id`.")
         if self.message is not None and "message" in self.variables:
-            raise ValueError("`message` is given twice: as a field and in `variables`.")
+            raise _contradiction("message", "`message` is given twice: as a field and in `variables`.")
         return self
+
+
+def _contradiction(param: str, message: str) -> PydanticCustomError:
+    return PydanticCustomError(CONTRADICTION, message, {"param": param})
 
 
 class TokenUsage(BaseModel):
     """Tokens of one answer; estimated when the provider counted none."""
 
-    input_tokens: int
-    output_tokens: int
-    estimated: bool
+    input_tokens: int = Field(description="Tokens of the question, the prompt among them.")
+    output_tokens: int = Field(description="Tokens of the answer.")
+    estimated: bool = Field(description="True when the provider counted none.")
 
 
 class ChatAnswer(BaseModel):
     """The answer, and what it took to get it."""
 
-    trace_id: str
-    answer: str
-    provider: str
-    model: str
-    cache_hit: bool
-    fallback_used: bool
-    retry_count: int
-    latency_ms: float
-    estimated_cost_usd: float
-    prompt_id: str | None
-    prompt_version: str | None
-    degraded: bool = Field(description="True for a fixed text instead of a model's answer.")
-    finish_reason: str | None
-    usage: TokenUsage
-    decision: dict[str, Any] | None = Field(default=None, description="Only with `explain`.")
+    trace_id: str = Field(description="Finds this call in `GET /audit` and in your traces.")
+    answer: str = Field(description="The model's text.")
+    provider: str = Field(description="The provider that answered.")
+    model: str = Field(description="What the provider calls the model that answered.")
+    cache_hit: bool = Field(description="Whether the answer came from the cache.")
+    fallback_used: bool = Field(description="Whether another target than the first answered.")
+    retry_count: int = Field(description="Attempts beyond the first on each target.")
+    latency_ms: float = Field(description="From the request's head to the answer.")
+    estimated_cost_usd: float = Field(description="By the model's price in the config; 0 from the cache.")
+    prompt_id: str | None = Field(description="The registered prompt that was used, or null.")
+    prompt_version: str | None = Field(description="Its version, or null.")
+    degraded: bool = Field(description="True for a smaller model or a fixed text in place of what was asked for.")
+    finish_reason: str | None = Field(description="Why the text ends: `stop`, `length` or another word of OpenAI's.")
+    usage: TokenUsage = Field(description="Tokens that were used.")
+    decision: dict[str, Any] | None = Field(
+        default=None, description="With `explain`: which rule chose, what it excluded and what was left."
+    )
 
 
 class Health(BaseModel):
@@ -118,30 +131,33 @@ class Health(BaseModel):
 
     model_config = ConfigDict(extra="allow")
 
-    status: Literal["ok"]
+    status: Literal["ok"] = Field(description="Always this.")
 
 
 class Readiness(BaseModel):
     """Whether new calls are taken."""
 
-    status: Literal["ready", "not_ready"]
+    status: Literal["ready", "not_ready"] = Field(description="`not_ready` comes with a 503.")
+
+
+FaultKind = Literal["error_429", "error_500", "hang", "hang_mid_stream", "cut", "malformed", "no_usage", "html"]
 
 
 class FaultRequest(Request):
     """What a simulated provider shall do wrong."""
 
     fail: bool = Field(description="True to break it, false to mend it.")
-    kind: Name = Field("error_500", min_length=1, description="How it fails.")
+    kind: FaultKind = Field("error_500", description="How it fails.")
     rate: float = Field(1.0, ge=0, le=1, description="How often, from 0 to 1.")
 
 
 class FaultState(BaseModel):
     """What the simulated provider does from now on."""
 
-    provider: str
-    fail: bool
-    kind: str | None
-    rate: float | None
+    provider: str = Field(description="The provider's name.")
+    fail: bool = Field(description="Whether it is broken.")
+    kind: str | None = Field(description="How it fails, or null.")
+    rate: float | None = Field(description="How often, or null.")
 
 
 class AuditFilter(BaseModel):
@@ -160,23 +176,23 @@ class AuditFilter(BaseModel):
 class AuditEvents(BaseModel):
     """Audit events, newest first. `next_cursor` is null on the last page."""
 
-    events: list[dict[str, Any]]
-    next_cursor: int | None
+    events: list[dict[str, Any]] = Field(description="One object for each call, newest first.")
+    next_cursor: int | None = Field(description="Give it back as `cursor`; null on the last page.")
 
 
 class ErrorDetail(BaseModel):
     """What went wrong and how to cure it."""
 
-    message: str
-    type: str
-    param: str | None
-    code: str
+    message: str = Field(description="What to do about it, for people.")
+    type: str = Field(description="OpenAI's word for the family of errors.")
+    param: str | None = Field(description="The field or header that is wrong, where one is.")
+    code: str = Field(description="Which error it is, for programs.")
 
 
 class ErrorBody(BaseModel):
     """Every error of every path has this shape."""
 
-    error: ErrorDetail
+    error: ErrorDetail = Field(description="The one error.")
 
 
 class ModelCard(BaseModel):
@@ -184,14 +200,14 @@ class ModelCard(BaseModel):
 
     model_config = ConfigDict(extra="allow")
 
-    id: str
-    object: Literal["model"]
-    created: int
-    owned_by: str
+    id: str = Field(description="What to write in `model`.")
+    object: Literal["model"] = Field(description="Always this.")
+    created: int = Field(description="Always 0: an alias has no age.")
+    owned_by: str = Field(description="The provider behind it; `penstock` for a route.")
 
 
 class ModelCards(BaseModel):
     """A list of models."""
 
-    object: Literal["list"]
-    data: list[ModelCard]
+    object: Literal["list"] = Field(description="Always this.")
+    data: list[ModelCard] = Field(description="By name.")
