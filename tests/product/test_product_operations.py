@@ -178,6 +178,7 @@ async def test_while_it_drains_the_door_says_no(tmp_path: Path) -> None:
             with pytest.raises(urllib.error.HTTPError) as not_ready:
                 await asyncio.to_thread(get, gateway, "/health/readiness")
             assert not_ready.value.code == 503
+            not_ready.value.close()
             with pytest.raises(openai.InternalServerError) as refused:
                 await client.chat.completions.create(model="small", messages=HELLO)
             assert refused.value.response.headers["retry-after"] == "1"
