@@ -107,7 +107,8 @@ class Record:
             "tool_names": [name[:NAME_CHARS] for name in trail.tool_names[:TAGS]],
             "tags": _short(call.tags) if call.tags else {},
             "decision": trail.decision,
-            "attempts": trail.attempts,
+            # One good attempt says no more than target and latency do.
+            "attempts": trail.attempts if status != "ok" or len(trail.attempts) > 1 else [],
         }
 
 

@@ -38,7 +38,7 @@ _STREAM = (
 
 
 def new_call_id() -> str:
-    """A fresh request id."""
+    """A fresh request id: unlike any other, and no secret."""
     return f"req_{getrandbits(96):024x}"
 
 
