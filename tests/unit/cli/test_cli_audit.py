@@ -57,6 +57,13 @@ def test_the_newest_events_come_last(config: Path) -> None:
     assert lines[0].startswith("2027-01-15T08:00:02Z llm_request_completed tenant_id=a status=ok")
 
 
+def test_what_a_caller_wrote_can_forge_no_second_event(config: Path) -> None:
+    write_log(config, [event(1) | {"task": "x\n2026-01-01T00:00:00Z FORGED llm_request_completed \x1b[2J"}])
+    result = RUN.invoke(app, ["audit", "tail", "--config", str(config)])
+    assert result.output.count("\n") == 1
+    assert "\x1b" not in result.output
+
+
 def test_events_are_found_across_segments(config: Path) -> None:
     directory = write_log(config, [event(number) for number in range(5)], segment_bytes=1)
     assert len(list(directory.glob("*.jsonl"))) > 1

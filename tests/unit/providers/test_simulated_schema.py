@@ -175,3 +175,8 @@ def test_a_schema_that_branches_without_end_is_given_up() -> None:
 def test_any_pattern_is_read_to_its_end(pattern: str) -> None:
     with suppress(Unsatisfiable):
         assert len(match_of(pattern)) <= 4096
+
+
+def test_a_pattern_that_leaves_no_character_is_unsatisfiable_and_no_crash() -> None:
+    with pytest.raises(Unsatisfiable):
+        match_of("[^a0-~ \x00]")
