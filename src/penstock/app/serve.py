@@ -40,7 +40,7 @@ _BACKLOG = 4096
 def serve(config: Path, overrides: Mapping[str, str]) -> None:
     """Serve until SIGTERM or SIGINT. ``overrides`` are ``PENSTOCK_*`` values laid over the environment.
 
-    Raises ``ConfigError`` and ``StoreFailed`` before anything listens.
+    Raises ``ConfigError`` and ``StoreFailed`` before anything is served.
     """
     env = {**os.environ, **overrides}
     settings = load_settings(config, env, kinds=KINDS, fault_kinds=FAULT_KINDS)
@@ -52,7 +52,14 @@ def serve(config: Path, overrides: Mapping[str, str]) -> None:
 
 
 async def _serve(settings: Settings, config: Path, env: Mapping[str, str], logger: Logger) -> None:
-    listener = bind(settings.server.host, settings.server.port)
+    # The address comes first: whoever starts a second gateway by mistake is told of it before any store is touched.
+    with bind(settings.server.host, settings.server.port) as listener:
+        await _serve_on(listener, settings, config, env, logger)
+
+
+async def _serve_on(
+    listener: socket.socket, settings: Settings, config: Path, env: Mapping[str, str], logger: Logger
+) -> None:
     works = await Works.open(settings, logger)
     try:
         gateway = RunningGateway(compose(settings, works), works)
@@ -65,7 +72,6 @@ async def _serve(settings: Settings, config: Path, env: Mapping[str, str], logge
         gc.freeze()
         await Server(_uvicorn_config(settings, gateway), gateway, logger).serve([listener])
     finally:
-        listener.close()
         works.record("gateway_stopped", version=VERSION)
         await works.aclose()
 

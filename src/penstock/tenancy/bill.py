@@ -66,7 +66,6 @@ class Bill:
         else:
             usage = usage or Usage(self._call.input_tokens, 0, estimated=True)
             cost = target.cost_nano_usd(usage.input_tokens, usage.output_tokens)
-        if len(trail.attempts) > 1:
-            cost += self._wasted()
+        cost += self._wasted()
         trail.usage, trail.cost_nano_usd = usage, cost
         self._ledger.settle(self._held, cost)

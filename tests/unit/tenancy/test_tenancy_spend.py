@@ -227,6 +227,19 @@ async def test_attempts_that_a_provider_worked_on_are_paid_for_and_refusals_are_
     assert till.spent == call.trail.cost_nano_usd == 2 * 10 * 10 + (10 * 1 + 20 * 2 if answered else 0)
 
 
+async def test_a_fixed_text_after_an_attempt_that_timed_out_costs_that_attempt() -> None:
+    till = Till(daily_budget_nano_usd=1_000_000)
+
+    async def dispatch(call: Call) -> Answer:
+        call.trail.attempts.append(Attempt("strong", "p", "s", 5.0, "upstream_timeout"))
+        call.trail.target = ""
+        return complete_answer(b"sorry")
+
+    call = make_call(plan=PLAN)
+    (await till.stage(call, dispatch)).close(END)
+    assert till.spent == call.trail.cost_nano_usd == 10 * 10
+
+
 async def test_a_thousand_ends_of_every_kind_leave_nothing_held() -> None:
     till = Till(daily_budget_nano_usd=10**12)
     till.respond = lambda: Answer("openai")
