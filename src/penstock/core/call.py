@@ -63,7 +63,8 @@ class RateState(Struct, frozen=True):
 class Trail(Struct, kw_only=True):
     """Facts that stages leave behind: read by ``record`` and ``trace``, and by edges for headers.
 
-    Times named ``*_at_s`` are monotonic seconds; money is integer nano-USD (1e-9 USD), which adds without rounding.
+    Times named ``*_at_s`` are monotonic seconds; ``marks`` are the times (``perf_counter`` seconds) at which the first
+    so many of ``stages`` were entered, and one more when a stage answered without going on. Money is integer nano-USD (1e-9 USD), which adds without rounding.
     ``task`` is the route's name, or a known task: safe as a metric's label, unlike what the caller wrote.
     """
 
@@ -88,7 +89,8 @@ class Trail(Struct, kw_only=True):
     rate: RateState | None = None
     tool_names: tuple[str, ...] = ()
     first_content_at_s: float = 0.0
-    marks: list[tuple[str, float]] = field(default_factory=list)
+    stages: tuple[str, ...] = ()
+    marks: list[float] = field(default_factory=list)
 
     @property
     def retry_count(self) -> int:

@@ -25,20 +25,25 @@ class Stage(Protocol):
 def chain(stages: Sequence[Stage], end: Handler) -> Handler:
     """One handler out of ``stages`` in their order, then ``end``, which dispatches.
 
-    Entering a stage leaves a mark (name, ``perf_counter`` seconds) on the call's trail: the difference of two marks
-    is what the outer of both did before it went on.
+    The call's trail learns the stages' names, and entering each leaves a mark there (``perf_counter`` seconds): the
+    difference of two marks is what the outer of both did before it went on.
     """
     handler: Handler = partial(_dispatch, end)
     for stage in reversed(stages):
         handler = partial(_enter, stage, handler)
-    return handler
+    return partial(_begin, (*(stage.name for stage in stages), "dispatch"), handler)
 
 
-def _dispatch(end: Handler, call: Call) -> Awaitable[Answer]:
-    call.trail.marks.append(("dispatch", perf_counter()))
-    return end(call)
+def _begin(names: tuple[str, ...], first: Handler, call: Call) -> Awaitable[Answer]:
+    call.trail.stages = names
+    return first(call)
 
 
 def _enter(stage: Stage, proceed: Handler, call: Call) -> Awaitable[Answer]:
-    call.trail.marks.append((stage.name, perf_counter()))
+    call.trail.marks.append(perf_counter())
     return stage(call, proceed)
+
+
+def _dispatch(end: Handler, call: Call) -> Awaitable[Answer]:
+    call.trail.marks.append(perf_counter())
+    return end(call)

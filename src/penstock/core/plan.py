@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import TypeAlias
 
 from msgspec import Struct
@@ -68,6 +69,18 @@ def plan_targets(plan: Plan) -> tuple[str, ...]:
     elif isinstance(plan, Mirror):
         found.update(dict.fromkeys((*plan_targets(plan.main), *plan_targets(plan.copy))))
     return tuple(found)
+
+
+def narrow(plan: Plan, allowed: Container[str]) -> Plan | None:
+    """The plan without the targets that are not ``allowed``; ``None`` when nothing is left."""
+    if isinstance(plan, Use):
+        return plan if plan.target in allowed else None
+    if isinstance(plan, First):
+        left = tuple(kept for part in plan.plans if (kept := narrow(part, allowed)) is not None)
+        return left[0] if len(left) == 1 else First(left) if left else None
+    if isinstance(plan, Degrade):
+        return plan
+    raise NotImplementedError(type(plan).__name__)  # the config refuses plans that are not followed yet
 
 
 class Exclusion(Struct, frozen=True):

@@ -62,6 +62,7 @@ class RetryPolicy(Struct, frozen=True, kw_only=True):
 # The presets of the requirements' section "Settled".
 FAST_RETRY = RetryPolicy(name="fast", delays_s=(0.1, 0.3), jitter_s=0.2, max_retry_after_s=2.0)
 PATIENT_RETRY = RetryPolicy(name="patient", delays_s=(1.0, 2.0, 4.0, 8.0, 16.0), jitter_s=0.5, max_retry_after_s=60.0)
+NO_RETRY = RetryPolicy(name="none", delays_s=(), jitter_s=0.0, max_retry_after_s=0.0)
 RETRY_PRESETS: Mapping[str, RetryPolicy] = {"fast": FAST_RETRY, "patient": PATIENT_RETRY}
 
 

@@ -103,11 +103,12 @@ def _explanation(trail: Trail) -> Fields:
     if trail.decision is not None:
         told = msgspec.structs.asdict(trail.decision) | {"attempts": trail.attempts}
         headers.append((b"x-penstock-decision", _ascii_json(told)))
-    if trail.marks:
-        ends_s = [at_s for _, at_s in trail.marks[1:]] + [trail.first_content_at_s or monotonic()]
+    marks_s = trail.marks
+    if marks_s:
+        ends_s = [*marks_s[1:], trail.first_content_at_s or monotonic()]
         times = [
             b"%b;dur=%.3f" % (name.encode(), max(end_s - at_s, 0.0) * 1000)
-            for (name, at_s), end_s in zip(trail.marks, ends_s, strict=True)
+            for name, at_s, end_s in zip(trail.stages, marks_s, ends_s, strict=False)
         ]
         headers.append((b"server-timing", b", ".join(times)))
     return headers

@@ -12,7 +12,7 @@ from penstock.core.answer import Answer
 from penstock.core.call import Call, PromptRef
 from penstock.core.chain import Handler
 from penstock.core.errors import InputTooLong, InvalidParameter, MissingVariable
-from penstock.core.plan import plan_targets
+from penstock.core.plan import Exclusion, narrow, plan_targets
 from penstock.core.tokens import estimate_tokens
 from penstock.prompts.registry import Entry, Registry
 
@@ -43,7 +43,8 @@ class Render:
         prompt, trail = entry.prompt, call.trail
         trail.prompt_id, trail.prompt_version = prompt.prompt_id, prompt.version
         trail.schema_version = prompt.schema_version
-        _check_models(call, prompt.compatible_models, prompt.prompt_id)
+        if prompt.compatible_models:
+            call = _narrowed(call, prompt.compatible_models, prompt.prompt_id)
         values = _values(entry, asked)
         if sum(template.length(values) for _, template in entry.templates) > MAX_RENDERED_CHARACTERS:
             raise InputTooLong("The prompt and its variables are too long together.", param="variables")
@@ -55,15 +56,25 @@ class Render:
         return await proceed(replace(call, fields=fields, input_tokens=call.input_tokens + tokens))
 
 
-def _check_models(call: Call, compatible: tuple[str, ...], prompt_id: str) -> None:
-    if not compatible or call.plan is None:
-        return
-    targets = plan_targets(call.plan)
-    if targets and not set(targets) & set(compatible):
+def _narrowed(call: Call, compatible: tuple[str, ...], prompt_id: str) -> Call:
+    """The call with a plan of models that the prompt is made for, and the decision saying what was left out."""
+    if call.plan is None:
+        return call
+    before, plan = plan_targets(call.plan), narrow(call.plan, compatible)
+    targets = () if plan is None else plan_targets(plan)
+    if before and (plan is None or not targets):
         raise InvalidParameter(
-            f"Prompt '{prompt_id}' is made for {', '.join(compatible)}; this call would go to {', '.join(targets)}.",
+            f"Prompt '{prompt_id}' is made for {', '.join(compatible)}; this call would go to {', '.join(before)}.",
             param="prompt_id",
         )
+    if targets == before:
+        return call
+    reason = f"prompt '{prompt_id}' is not made for it"
+    excluded = tuple(Exclusion(target, "prompt", reason) for target in before if target not in targets)
+    decision = call.trail.decision
+    if decision is not None:
+        call.trail.decision = replace(decision, targets=targets, excluded=decision.excluded + excluded)
+    return replace(call, plan=plan)
 
 
 def _given(call: Call) -> list[Raw]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from penstock.core.errors import ModelNotAllowed, ModelNotFound
-from penstock.core.plan import Decision, Degrade, Exclusion, First, Plan, Use, plan_targets
+from penstock.core.plan import Decision, Exclusion, Plan, Use, narrow, plan_targets
 from penstock.core.policy import Policy, Route, Tier
 
 
@@ -24,14 +24,18 @@ def decide(*, model: str, task: str, tier: Tier, policy: Policy) -> Choice:
     ``ModelNotAllowed`` when nothing is left and the tier does not degrade.
     """
     asked, rule, plan, route = _look_up(model, task, tier, policy)
-    excluded: list[Exclusion] = []
-    kept = _prune(plan, tier, excluded)
+    kept = narrow(plan, tier.allowed_models)
     targets = plan_targets(kept) if kept is not None else ()
+    excluded = tuple(
+        Exclusion(target, "tier", f"tier '{tier.name}' may not use it")
+        for target in plan_targets(plan)
+        if target not in targets
+    )
     # A fixed text alone is an answer only where no target was asked for.
     if kept is not None and (targets or not excluded):
-        return Choice(kept, Decision(asked, rule, targets, tuple(excluded)), route)
+        return Choice(kept, Decision(asked, rule, targets, excluded), route)
     if tier.when_not_allowed == "degrade" and tier.degrade_to is not None:
-        decision = Decision(asked, "tier_degrade", (tier.degrade_to,), tuple(excluded), degraded=True)
+        decision = Decision(asked, "tier_degrade", (tier.degrade_to,), excluded, degraded=True)
         return Choice(Use(tier.degrade_to), decision, route)
     raise ModelNotAllowed(
         f"Tier '{tier.name}' may not use '{asked}'. {_callable_text(tier, policy)}", param="model" if model else "task"
@@ -67,18 +71,3 @@ def _look_up(model: str, task: str, tier: Tier, policy: Policy) -> tuple[str, st
 def _callable_text(tier: Tier, policy: Policy) -> str:
     names = callable_names(tier, policy)
     return f"This key may call: {', '.join(names)}." if names else "This key may call no model: ask your operator."
-
-
-def _prune(plan: Plan, tier: Tier, excluded: list[Exclusion]) -> Plan | None:
-    """The plan without the targets that the tier may not use; ``None`` when nothing is left."""
-    if isinstance(plan, Use):
-        if plan.target in tier.allowed_models:
-            return plan
-        excluded.append(Exclusion(plan.target, "tier", f"tier '{tier.name}' may not use it"))
-        return None
-    if isinstance(plan, First):
-        left = tuple(kept for part in plan.plans if (kept := _prune(part, tier, excluded)) is not None)
-        return left[0] if len(left) == 1 else First(left) if left else None
-    if isinstance(plan, Degrade):
-        return plan
-    raise NotImplementedError(type(plan).__name__)  # the config refuses plans that are not followed yet

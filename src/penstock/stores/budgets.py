@@ -17,8 +17,8 @@ class DayBudgets:
 
     def __init__(self, wall_clock: Clock, spent: Mapping[str, int] | None = None) -> None:
         self._wall_clock = wall_clock
-        self._day = int(wall_clock() // _DAY_S)
         self._spent = dict(spent or {})
+        self._begin_day()
 
     def reserve(self, tenant: str, amount_nano_usd: int, limit_nano_usd: int | None) -> Reservation | None:
         """Hold ``amount_nano_usd`` of today's limit; ``None`` when it does not fit. Nothing always fits."""
@@ -36,9 +36,12 @@ class DayBudgets:
 
     def spent_nano_usd(self, tenant: str) -> int:
         """Settled and reserved of the current UTC day."""
-        day = int(self._wall_clock() // _DAY_S)
         # A wall clock that steps back over midnight must not give a tenant its day again.
-        if day > self._day:
-            self._day = day
+        if self._wall_clock() >= self._over_at_s:
+            self._begin_day()
             self._spent.clear()
         return self._spent.get(tenant, 0)
+
+    def _begin_day(self) -> None:
+        self._day = int(self._wall_clock() // _DAY_S)
+        self._over_at_s = (self._day + 1) * _DAY_S

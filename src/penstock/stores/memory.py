@@ -72,7 +72,12 @@ class MemoryCounters:
 
     async def hit(self, key: str, limit: int, window_s: float) -> Verdict:
         """Count one hit if the window still has room."""
-        return (await self.hit_all((Hit(key, limit, window_s),)))[0]
+        now_s = self._clock()
+        known = self._windows.get(key)
+        window, verdict = slide(known and known[0], limit, window_s, now_s)
+        if verdict.admitted:
+            self._keep(key, window, window_s, now_s)
+        return verdict
 
     async def hit_all(self, hits: Sequence[Hit]) -> list[Verdict]:
         """Count one hit in every window, or in none if one of them has no room."""
@@ -88,7 +93,7 @@ class MemoryCounters:
             admitted = admitted and verdict.admitted
         if admitted:
             for hit, window in zip(hits, windows, strict=True):
-                self._keep(hit, window, now_s)
+                self._keep(hit.key, window, hit.window_s, now_s)
         return verdicts
 
     def used(self, hit: Hit) -> float:
@@ -101,12 +106,12 @@ class MemoryCounters:
         into = max(0.0, now_s - window.start_s) / hit.window_s
         return window.current + window.previous * (1.0 - into)
 
-    def _keep(self, hit: Hit, window: Window, now_s: float) -> None:
-        if hit.key in self._windows:
-            self._windows.move_to_end(hit.key)
+    def _keep(self, key: str, window: Window, window_s: float, now_s: float) -> None:
+        if key in self._windows:
+            self._windows.move_to_end(key)
         else:
             self._make_room(now_s)
-        self._windows[hit.key] = (window, window.start_s + 2 * hit.window_s)
+        self._windows[key] = (window, window.start_s + 2 * window_s)
 
     def _make_room(self, now_s: float) -> None:
         """Drop up to two windows that are over, so that their number shrinks without a sweep; and one if full."""

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable
 
 from msgspec import Struct
 
-from penstock.core.call import CANCELLED, Call, Usage
+from penstock.core.call import CANCELLED, Call, Trail, Usage
 from penstock.core.errors import PenstockError, RateLimited, UpstreamError
 from penstock.core.ports import Clock
 
@@ -26,8 +26,6 @@ OTHER = "other"
 TAGGED_PER_TENANT = 100
 TAG_CHARS = 64
 BUCKETS_MS = (5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1e3, 1.5e3, 2.5e3, 4e3, 5e3, 1e4, 3e4, 6e4, 1.2e5, 3e5, 6e5)
-
-_NO_USAGE = Usage()
 
 
 class QuotaUse(Struct, frozen=True):
@@ -75,6 +73,19 @@ class StageTime:
         self.count = 0
 
 
+class Series:
+    """What calls with the same labels add to: found once a call. The parts are shared with series that differ in less."""
+
+    __slots__ = ("amount", "first_content", "latency", "statuses")
+
+    def __init__(self, latency: Histogram) -> None:
+        self.statuses: Counter[str] = Counter()
+        self.latency = latency
+        # As soon as there is anything to add.
+        self.first_content: Histogram | None = None
+        self.amount: Amount | None = None
+
+
 class Metrics:
     """Counts calls; ``quota`` is asked at each scrape. One thread only."""
 
@@ -92,8 +103,9 @@ class Metrics:
         self.in_flight = 0
         self.audit_lost = 0
         self.auth_failures = 0
+        # By tenant, tier, task, provider and model.
+        self.series: dict[tuple[str, ...], Series] = {}
         # By the labels of each metric, in their order.
-        self.requests: Counter[tuple[str, ...]] = Counter()
         self.latency: dict[tuple[str, ...], Histogram] = {}
         self.first_content: dict[tuple[str, ...], Histogram] = {}
         self.amounts: dict[tuple[str, ...], Amount] = {}
@@ -104,21 +116,27 @@ class Metrics:
         self.cache_hits: Counter[tuple[str, ...]] = Counter()
         self.rejections: Counter[tuple[str, ...]] = Counter()
         self.stages: dict[str, StageTime] = {}
+        self._stage_times: dict[tuple[str, ...], list[StageTime]] = {}
         self._pairs: dict[str, set[tuple[str, str]]] = {}
 
     def count(self, call: Call, status: str, error: PenstockError | None, latency_ms: float) -> None:
         """Count a call that is over: ``status`` is ``ok``, ``error``, ``cancelled`` or ``disconnected``."""
         trail = call.trail
+        task = trail.task
         tenant = call.identity.tenant if trail.tier else OTHER
-        task, model = trail.task, trail.model
-        self.requests[trail.tier, task, trail.provider, model, status] += 1
-        by = (task, trail.provider, model)
-        _histogram(self.latency, by).observe(latency_ms)
+        key = (tenant, trail.tier, task, trail.provider, trail.model)
+        series = self.series.get(key) or self._begin(key)
+        series.statuses[status] += 1
+        series.latency.observe(latency_ms)
         if trail.first_content_at_s:
-            _histogram(self.first_content, by).observe((trail.first_content_at_s - trail.received_at_s) * 1000)
-        usage = trail.usage or _NO_USAGE
-        if usage.input_tokens or usage.output_tokens:
-            self._add(tenant, task, call, usage)
+            if series.first_content is None:
+                series.first_content = self.first_content.setdefault(key[2:], Histogram())
+            series.first_content.observe((trail.first_content_at_s - trail.received_at_s) * 1000)
+        usage = trail.usage
+        if usage is not None and (usage.input_tokens or usage.output_tokens):
+            if series.amount is None:
+                series.amount = self.amounts.setdefault((tenant, task, trail.model), Amount())
+            self._add(series.amount, usage, tenant, call)
         if trail.cache == "hit":
             self.cache_hits[task, "exact"] += 1
         if isinstance(error, RateLimited):
@@ -126,24 +144,33 @@ class Metrics:
             self.rejections[tenant, reason] += 1
         if error is not None or len(trail.attempts) > 1:
             self._count_attempts(call, task, error)
-        self._count_stages(trail.marks)
+        self._count_stages(trail)
+
+    @property
+    def requests(self) -> Counter[tuple[str, ...]]:
+        """Calls by tier, task, provider, model and status."""
+        counts: Counter[tuple[str, ...]] = Counter()
+        for (_, *labels), series in self.series.items():
+            for status, count in series.statuses.items():
+                counts[*labels, status] += count
+        return counts
 
     def lose_audit(self, _error: Exception | None = None) -> None:
         """An audit event could not be appended."""
         self.audit_lost += 1
 
-    def _add(self, tenant: str, task: str, call: Call, usage: Usage) -> None:
-        trail = call.trail
-        key = (tenant, task, trail.model)
-        amount = self.amounts.get(key)
-        if amount is None:
-            amount = self.amounts[key] = Amount()
+    def _begin(self, key: tuple[str, ...]) -> Series:
+        series = self.series[key] = Series(self.latency.setdefault(key[2:], Histogram()))
+        return series
+
+    def _add(self, amount: Amount, usage: Usage, tenant: str, call: Call) -> None:
+        cost_nano_usd = call.trail.cost_nano_usd
         amount.input_tokens += usage.input_tokens
         amount.output_tokens += usage.output_tokens
-        amount.cost_nano_usd += trail.cost_nano_usd
+        amount.cost_nano_usd += cost_nano_usd
         if call.tags and ("team" in call.tags or "feature" in call.tags):
             team, feature = self._pair(tenant, call.tags.get("team", ""), call.tags.get("feature", ""))
-            self.tagged_cost[tenant, team, feature] += trail.cost_nano_usd
+            self.tagged_cost[tenant, team, feature] += cost_nano_usd
 
     def _pair(self, tenant: str, team: str, feature: str) -> tuple[str, str]:
         pairs = self._pairs.setdefault(tenant, set())
@@ -168,20 +195,13 @@ class Metrics:
         if trail.fallback_used:
             self.fallbacks[task, trail.attempts[0].model, trail.model] += 1
 
-    def _count_stages(self, marks: list[tuple[str, float]]) -> None:
+    def _count_stages(self, trail: Trail) -> None:
         """A stage took the time from its mark to the next; what began last is not over before the first content."""
-        stages, before, since_s = self.stages, None, 0.0
-        for name, at_s in marks:
-            if before is not None:
-                before.seconds += at_s - since_s
-                before.count += 1
-            before, since_s = stages.get(name), at_s
-            if before is None:
-                before = stages[name] = StageTime()
-
-
-def _histogram(histograms: dict[tuple[str, ...], Histogram], key: tuple[str, ...]) -> Histogram:
-    histogram = histograms.get(key)
-    if histogram is None:
-        histogram = histograms[key] = Histogram()
-    return histogram
+        times = self._stage_times.get(trail.stages)
+        if times is None:
+            times = [self.stages.setdefault(name, StageTime()) for name in trail.stages]
+            self._stage_times[trail.stages] = times
+        marks_s = trail.marks
+        for stage, began_s, ended_s in zip(times, marks_s, marks_s[1:], strict=False):
+            stage.seconds += ended_s - began_s
+            stage.count += 1

@@ -63,7 +63,7 @@ class Trace:
     def _mark_answer(self, call: Call) -> None:
         """The stage that answered without asking anyone is over now; one that asked spent the time waiting."""
         if not call.trail.attempts:
-            call.trail.marks.append(("answer", self._ticks()))
+            call.trail.marks.append(self._ticks())
 
     def _over(self, call: Call, status: str, error: PenstockError | None) -> None:
         self._metrics.in_flight -= 1

@@ -72,34 +72,37 @@ class Limit:
             del self._in_flight[tenant]
 
     async def _count(self, call: Call, tier: Tier) -> None:
-        verdicts = await self._counters.hit_all(self._windows(call, tier))
-        tightest = min(verdicts, key=_room)
+        tenant, counters = call.identity.tenant, self._counters
+        own = self._user_window(call, tier)
+        if own is None:
+            verdicts = [await counters.hit(_tenant_key(tenant), tier.requests_per_minute, _MINUTE_S)]
+        else:
+            verdicts = await counters.hit_all((tenant_window(tenant, tier), own))
+        tightest = verdicts[0] if own is None else min(verdicts, key=_room)
         state = call.trail.rate = tightest.state
         if tightest.admitted:
             return
         call.trail.policy_decision = "deny:rate_limit"
-        whose = f"Tenant '{call.identity.tenant}'" if tightest is verdicts[0] else f"This user of {call.endpoint}"
+        whose = f"Tenant '{tenant}'" if tightest is verdicts[0] else f"This user of {call.endpoint}"
         raise RateLimited(
             f"{whose} has made the {state.limit} requests allowed in a minute: retry in {math.ceil(state.reset_s)} s, "
             "or ask your operator for a higher limit.",
             retry_after_s=state.reset_s,
         )
 
-    def _windows(self, call: Call, tier: Tier) -> list[Hit]:
-        """The tenant's window, and one per user and endpoint where that has a limit of its own.
+    def _user_window(self, call: Call, tier: Tier) -> Hit | None:
+        """The window of a user and endpoint, where that has a limit of its own.
 
         Without one the user's limit would be the tenant's, whose window says it already. Calls that name no user
         share one window of the endpoint, to which only the endpoint's limit applies.
         """
-        tenant = call.identity.tenant
-        windows = [tenant_window(tenant, tier)]
         user = call.trail.user_hash
         limit = tier.user_requests_per_minute if user else None
         if limit is None:
             limit = self._endpoints.get(call.endpoint)
-        if limit is not None:
-            windows.append(Hit(f"user {tenant} {user} {call.endpoint}", limit, _MINUTE_S))
-        return windows
+        if limit is None:
+            return None
+        return Hit(f"user {call.identity.tenant} {user} {call.endpoint}", limit, _MINUTE_S)
 
 
 def _room(verdict: Verdict) -> tuple[bool, int, float]:
@@ -109,4 +112,8 @@ def _room(verdict: Verdict) -> tuple[bool, int, float]:
 
 def tenant_window(tenant: str, tier: Tier) -> Hit:
     """The window in which all calls of a tenant count."""
-    return Hit(f"tenant {tenant}", tier.requests_per_minute, _MINUTE_S)
+    return Hit(_tenant_key(tenant), tier.requests_per_minute, _MINUTE_S)
+
+
+def _tenant_key(tenant: str) -> str:
+    return f"tenant {tenant}"

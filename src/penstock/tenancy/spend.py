@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from msgspec.structs import replace
 
@@ -11,7 +11,7 @@ from penstock.core.call import Call
 from penstock.core.chain import Handler
 from penstock.core.errors import BudgetExceeded
 from penstock.core.plan import Decision, Degrade, First, Plan, Target, Use, plan_targets
-from penstock.core.policy import Tier
+from penstock.core.policy import NO_RETRY, Tier
 from penstock.core.ports import Reservation
 from penstock.tenancy.bill import Bill
 from penstock.tenancy.fit import least
@@ -22,7 +22,10 @@ DEFAULT_OUTPUT_TOKENS = 1024
 
 
 class Spend:
-    """Holds what the dearest target of the plan could cost; over budget refuses or degrades, as the tier says."""
+    """Holds the most that a call could cost, failed attempts included; over budget refuses or degrades, as the tier says.
+
+    Near its limit a tenant first loses the second attempts at a target, which are seldom made, and not the call.
+    """
 
     name = "spend"
 
@@ -48,30 +51,42 @@ class Spend:
         """The call that the tenant can pay, and what is held for it."""
         tier, tenant = self._tiers[call.trail.tier], call.identity.tenant
         limit = tier.daily_budget_nano_usd
-        estimate = 0 if limit is None or call.plan is None else self._estimate(call, plan_targets(call.plan))
+        if limit is None or call.plan is None:
+            return call, self._ledger.nothing(tenant)
+        held = self._ledger.hold(tenant, self._estimate(call), limit)
+        if held is not None:
+            return call, held
+        call = replace(call, retry=NO_RETRY)
+        estimate = self._estimate(call)
         held = self._ledger.hold(tenant, estimate, limit)
         if held is not None:
             return call, held
         if tier.when_over_budget == "refuse":
             call.trail.policy_decision = "deny:budget"
-            raise self._refusal(tenant, estimate, limit or 0)
+            raise self._refusal(tenant, estimate, limit)
         call.trail.policy_decision = "degrade:budget"
         call.trail.degraded = True
         if tier.degrade_to is not None:
-            held = self._ledger.hold(tenant, self._estimate(call, (tier.degrade_to,)), limit)
+            cheaper = replace(call, plan=Use(tier.degrade_to))
+            held = self._ledger.hold(tenant, self._estimate(cheaper), limit)
             if held is not None:
-                return _degraded(call, First((Use(tier.degrade_to), Degrade(tier.degrade_text)))), held
+                return _degraded(cheaper, First((Use(tier.degrade_to), Degrade(tier.degrade_text)))), held
         return _degraded(call, Degrade(tier.degrade_text)), self._ledger.nothing(tenant)
 
-    def _estimate(self, call: Call, aliases: Iterable[str]) -> int:
-        """The most that one of these targets could ask. Input is billed once, output for every choice."""
-        dearest = 0
-        for alias in aliases:
+    def _estimate(self, call: Call) -> int:
+        """The most that the plan can cost: one answer by its dearest target, and the input of every attempt before it.
+
+        Of an answer input is billed once, output for every choice; an attempt that came to nothing may be billed too
+        (see ``bill.py``).
+        """
+        inputs = outputs = 0
+        for alias in () if call.plan is None else plan_targets(call.plan):
             target = self._targets[alias]
             most = least(call.max_output_tokens, target.max_output_tokens)
             output_tokens = (DEFAULT_OUTPUT_TOKENS if most is None else most) * call.choices
-            dearest = max(dearest, target.cost_nano_usd(call.input_tokens, output_tokens))
-        return dearest
+            outputs = max(outputs, target.cost_nano_usd(0, output_tokens))
+            inputs += target.cost_nano_usd(call.input_tokens, 0) * call.retry.max_attempts
+        return inputs + outputs
 
     def _refusal(self, tenant: str, estimate: int, limit: int) -> BudgetExceeded:
         left = self._ledger.left(tenant, limit)

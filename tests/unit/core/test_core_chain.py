@@ -33,9 +33,9 @@ async def test_stages_wrap_each_other_in_the_order_given_and_leave_marks() -> No
     call = make_call()
     await chain((Passing("outer", log), Passing("inner", log)), end)(call)
     assert log == ["outer in", "inner in", "end", "inner out", "outer out"]
-    assert [name for name, _ in call.trail.marks] == ["outer", "inner", "dispatch"]
-    times = [at for _, at in call.trail.marks]
-    assert times == sorted(times)
+    assert call.trail.stages == ("outer", "inner", "dispatch")
+    assert len(call.trail.marks) == 3
+    assert call.trail.marks == sorted(call.trail.marks)
 
 
 def test_retries_are_attempts_beyond_the_first_at_each_target() -> None:

@@ -4,11 +4,12 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from penstock.core.answer import Answer
 from penstock.core.call import Call, PromptRef
 from penstock.core.errors import InputTooLong, InvalidParameter, MissingVariable, PromptNotFound
-from penstock.core.plan import First, Use
+from penstock.core.plan import Decision, Degrade, Exclusion, First, Use
 from penstock.core.tokens import estimate_tokens
 from penstock.prompts import Prompt, Registry, Render
 from penstock.prompts.file import Message, Variable
@@ -125,3 +126,20 @@ async def test_what_a_template_multiplies_is_bounded() -> None:
 async def test_messages_that_are_no_list_are_refused() -> None:
     with pytest.raises(InvalidParameter):
         await render(asking(body={"messages": "text"}, message="x"))
+
+
+async def test_a_plan_loses_the_models_that_the_prompt_is_not_made_for() -> None:
+    plan = First((Use("other"), Use("strong"), Degrade("later"), Use("fast")))
+    call = replace(asking(message="Hi"), plan=plan)
+    call.trail.decision = Decision("chat", "task", ("other", "strong", "fast"))
+    rendered = await render(call)
+    assert rendered.plan == First((Use("strong"), Degrade("later"), Use("fast")))
+    assert call.trail.decision == Decision(
+        "chat", "task", ("strong", "fast"), (Exclusion("other", "prompt", "prompt 'greet' is not made for it"),)
+    )
+
+
+async def test_a_fixed_text_alone_is_no_answer_to_a_prompt_made_for_other_models() -> None:
+    call = replace(asking(message="Hi"), plan=First((Use("other"), Degrade("later"))))
+    with pytest.raises(InvalidParameter, match="made for fast, strong; this call would go to other"):
+        await render(call)

@@ -189,11 +189,11 @@ async def test_a_stage_is_charged_until_the_next_one_begins() -> None:
 
         async def __call__(self, call: Call, proceed: Handler) -> Answer:
             clock.pass_s(self._seconds)
-            call.trail.marks[-1] = (self.name, clock.now_s - self._seconds)
+            call.trail.marks[-1] = clock.now_s - self._seconds
             return await proceed(call)
 
     async def end(call: Call) -> Answer:
-        call.trail.marks[-1] = ("dispatch", clock.now_s)
+        call.trail.marks[-1] = clock.now_s
         return await _answers(call)
 
     trace = Trace(metrics, on_failed=lambda *_: None, clock=clock, ticks=clock)
