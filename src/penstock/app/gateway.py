@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -62,11 +62,11 @@ class RunningGateway:
             self._works.metrics.auth_failures += 1
             raise
 
-    async def answer(self, call: Call) -> Answer:
+    def answer(self, call: Call) -> Awaitable[Answer]:
         """The pipeline. Raises ``PenstockError``."""
         if self.draining:
             raise Unavailable("The gateway is shutting down: ask again, and another will answer.", retry_after_s=1.0)
-        return await self._parts.handler(call)
+        return self._parts.handler(call)
 
     async def committed(self) -> None:
         """Wait until all that is recorded is on the disk, where ``durability: strict`` asks for that."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol, TypeAlias
 from urllib.parse import urlsplit
 
@@ -209,7 +209,7 @@ class Gateway(Protocol):
     def authenticate(self, key: str | None) -> Identity:
         """Prove a key. Raises ``Unauthenticated``."""
 
-    async def answer(self, call: Call) -> Answer:
+    def answer(self, call: Call) -> Awaitable[Answer]:
         """The pipeline. Raises ``PenstockError``."""
 
     async def committed(self) -> None:

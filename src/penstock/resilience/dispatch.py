@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 from penstock.core.answer import Answer
 from penstock.core.call import Call
@@ -20,22 +20,25 @@ class Dispatch:
         self._targets = targets
         self._degrade = degrade
 
-    async def __call__(self, call: Call) -> Answer:
+    def __call__(self, call: Call) -> Awaitable[Answer]:
         """Answer as ``call.plan`` says. Raises the last target's error."""
         if call.plan is None:
             raise Unavailable("No plan for this call.")
-        return await self._follow(call.plan, call)
+        return self._follow(call.plan, call)
 
-    async def _follow(self, plan: Plan, call: Call) -> Answer:
+    def _follow(self, plan: Plan, call: Call) -> Awaitable[Answer]:
         if isinstance(plan, Use):
-            return await self._targets[plan.target](call)
+            return self._targets[plan.target](call)
         if isinstance(plan, First):
-            return await self._first(plan, call)
+            return self._first(plan, call)
         if isinstance(plan, Degrade):
-            call.trail.degraded = True
-            call.trail.target, call.trail.provider, call.trail.model = "", "penstock", "degrade"
-            return self._degrade(call, plan.text)
+            return self._fixed(plan, call)
         raise NotImplementedError(type(plan).__name__)  # the config refuses plans that are not followed yet
+
+    async def _fixed(self, plan: Degrade, call: Call) -> Answer:
+        call.trail.degraded = True
+        call.trail.target, call.trail.provider, call.trail.model = "", "penstock", "degrade"
+        return self._degrade(call, plan.text)
 
     async def _first(self, plan: First, call: Call) -> Answer:
         """Each in turn, before the first content only; the caller's own mistakes are not passed on."""

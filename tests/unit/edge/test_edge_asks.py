@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from penstock.core.errors import InvalidParameter
-from penstock.edge.openai.asks import read_key, read_request_id, read_tags, read_trace_id, read_user
+from penstock.edge.openai.asks import Asks, read_asks, read_key, read_request_id, read_tags, read_trace_id, read_user
 
 TRACE = b"0af7651916cd43dd8448eb211c80319c"
 SPAN = b"b7ad6b7169203331"
@@ -58,3 +58,12 @@ def test_the_key_of_a_bearer_token_comes_first() -> None:
     assert read_key({b"authorization": b"BEARER  a ", b"x-api-key": b"b"}) == "a"
     assert read_key({b"x-api-key": b"b"}) == "b"
     assert read_key({}) is None
+
+
+def test_what_is_asked_for_wrongly_still_has_its_ids() -> None:
+    asks = read_asks({b"x-request-id": b"mine", b"x-penstock-task": b"a b", b"x-penstock-user": b"ann"})
+    assert asks.request_id == "mine"
+    assert asks.invalid is not None
+    assert asks.invalid.param == "x-penstock-task"
+    assert read_asks({b"host": b"a"}) == Asks()
+    assert read_asks({b"x-penstock-explain": b"1"}).explain

@@ -60,7 +60,10 @@ def test_the_decision_and_the_stage_times_are_told_on_request_only() -> None:
     now_s = perf_counter()
     decision = Decision("khẩn", "tier", ("a",), (Exclusion("b", "tier", "not for \U0001f600"),))
     facts = trail(
-        decision=decision, marks=[("trace", now_s), ("spend", now_s + 0.002)], first_content_at_s=now_s + 0.005
+        decision=decision,
+        stages=("trace", "spend", "dispatch"),
+        marks=[now_s, now_s + 0.002],
+        first_content_at_s=now_s + 0.005,
     )
     assert b"x-penstock-decision" not in dict(answer_headers(make_call(trail=facts), complete_answer()))
     headers = dict(answer_headers(make_call(trail=facts, explain=True), complete_answer()))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from msgspec import Struct
+
 from penstock.core.call import CacheUse
 from penstock.core.errors import InvalidParameter
 
@@ -14,6 +16,52 @@ _MAX_NAME = 64
 _MAX_ID = 128
 _MAX_USER = 256
 _MAX_TAGS = 8
+
+
+class Asks(Struct, frozen=True):
+    """Everything that a call's headers ask for. ``invalid`` is the first of them that cannot be understood."""
+
+    request_id: str | None = None
+    trace_id: str | None = None
+    task: str = ""
+    user: str = ""
+    cache: CacheUse = "auto"
+    explain: bool = False
+    tags: dict[str, str] = {}
+    invalid: InvalidParameter | None = None
+
+
+_NO_ASKS = Asks()
+_ASKING = frozenset(
+    (
+        b"x-request-id",
+        b"traceparent",
+        b"x-penstock-task",
+        b"x-penstock-user",
+        b"x-penstock-cache",
+        b"x-penstock-explain",
+        b"x-penstock-tags",
+    )
+)
+
+
+def read_asks(headers: Mapping[bytes, bytes]) -> Asks:
+    """What is asked for beside the body; most calls ask for nothing."""
+    if _ASKING.isdisjoint(headers):
+        return _NO_ASKS
+    request_id, trace_id = read_request_id(headers), read_trace_id(headers)
+    try:
+        return Asks(
+            request_id=request_id,
+            trace_id=trace_id,
+            task=read_task(headers),
+            user=read_user(headers),
+            cache=read_cache_use(headers),
+            explain=headers.get(b"x-penstock-explain") == b"1",
+            tags=read_tags(headers),
+        )
+    except InvalidParameter as error:
+        return Asks(request_id=request_id, trace_id=trace_id, invalid=error)
 
 
 def read_key(headers: Mapping[bytes, bytes]) -> str | None:

@@ -16,15 +16,7 @@ from penstock.dialects.openai.request import ChatRequest, read_chat
 from penstock.edge.headers import answer_headers, error_headers
 from penstock.edge.http1.face import Reply, StreamReply
 from penstock.edge.http1.head import Head
-from penstock.edge.openai.asks import (
-    read_cache_use,
-    read_key,
-    read_request_id,
-    read_tags,
-    read_task,
-    read_trace_id,
-    read_user,
-)
+from penstock.edge.openai.asks import read_asks, read_key, read_request_id
 
 # "Settled: Deadlines" of the requirements.
 V1_LIMITS = TimeLimits(total_s=600.0, first_content_s=60.0, idle_gap_s=60.0)
@@ -115,25 +107,26 @@ class OpenAIFace:
 
     def _call(self, headers: dict[bytes, bytes], identity: Identity, body: bytes) -> Call:
         call_id = self._new_id()
-        invalid: InvalidRequest | None = None
+        asks = read_asks(headers)
+        # Bad requests are counted, limited and recorded like good ones: the pipeline refuses them in its turn.
+        invalid: InvalidRequest | None = asks.invalid
         try:
             asked = read_chat(body)
         except InvalidRequest as error:
-            # Bad bodies are counted, limited and recorded like good ones: the pipeline refuses them in its turn.
-            asked, invalid = _NOTHING_ASKED, error
+            asked, invalid = _NOTHING_ASKED, invalid or error
         return Call(
             call_id=call_id,
-            request_id=read_request_id(headers) or call_id,
-            trace_id=read_trace_id(headers) or f"{getrandbits(128):032x}",
+            request_id=asks.request_id or call_id,
+            trace_id=asks.trace_id or f"{getrandbits(128):032x}",
             endpoint=self.endpoint,
             dialect="openai",
             identity=identity,
             model=asked.model,
-            task=read_task(headers),
+            task=asks.task,
             fields=asked.fields,
             limits=self._limits,
             trail=Trail(received_at_s=self._clock(), tool_names=asked.tool_names),
-            user=read_user(headers) or asked.user,
+            user=asks.user or asked.user,
             stream=asked.stream,
             include_usage=asked.include_usage,
             temperature=asked.temperature,
@@ -141,9 +134,9 @@ class OpenAIFace:
             input_tokens=asked.input_tokens,
             choices=asked.choices,
             prompt=asked.prompt,
-            cache=read_cache_use(headers),
-            explain=headers.get(b"x-penstock-explain") == b"1",
-            tags=read_tags(headers),
+            cache=asks.cache,
+            explain=asks.explain,
+            tags=asks.tags,
             invalid=invalid,
         )
 
