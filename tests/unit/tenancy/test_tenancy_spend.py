@@ -1,77 +1,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
-from collections.abc import Callable
-from contextlib import suppress
-from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from penstock.core.answer import CANCEL, DISCONNECT, END, Answer, Outcome
 from penstock.core.call import CANCELLED, Attempt, Call, Usage
 from penstock.core.errors import BudgetExceeded, StoreFailed, UpstreamCut, UpstreamUnavailable
-from penstock.core.plan import Decision, Degrade, First, Plan, Target, Use
-from penstock.core.policy import NO_RETRY, Tier
-from penstock.stores.budgets import DayBudgets
-from penstock.tenancy import Ledger, Spend
+from penstock.core.plan import Decision, Degrade, First, Plan, Use
+from penstock.core.policy import Tier
 from support.calls import ListSink, complete_answer, delta, finished, make_call, usage_event
-from support.clocks import HandClock
-from support.logs import ListLog
+from support.tills import PLAN, Till
 
 MICRO = 1000  # nano-USD
-_BILLED = ("upstream_timeout", "upstream_cut", "upstream_malformed", CANCELLED)
-SIX_O_CLOCK_S = 20_000 * 86_400 + 6 * 3600.0
-PLAN = First((Use("fast"), Use("strong")))
-TARGETS = {
-    "fast": Target("fast", "p", "fast-1", input_nano_usd_per_1k=1000, output_nano_usd_per_1k=2000),
-    "strong": Target("strong", "p", "s", 50, input_nano_usd_per_1k=10_000, output_nano_usd_per_1k=20_000),
-    "local": Target("local", "q", "l"),
-}
-
-
-class Till:
-    """The stage with its surroundings; ``seen`` is the last call dispatched, answered by ``respond``."""
-
-    def __init__(self, *, strict: bool = False, **of_tier: Any) -> None:
-        self.clock = HandClock(SIX_O_CLOCK_S)
-        self.budgets = DayBudgets(self.clock)
-        self.log = ListLog()
-        self.alerts: list[tuple[str, int, int]] = []
-        self.seen: Call | None = None
-        self.respond: Callable[[], Answer] = lambda: complete_answer(usage=Usage(10, 20))
-        tier = Tier(name="pro", allowed_models=frozenset(TARGETS), **of_tier)
-        ledger = Ledger(
-            self.budgets,
-            self.log,
-            wall_clock=self.clock,
-            on_alert=lambda tenant, spent, limit: self.alerts.append((tenant, spent, limit)),
-            strict=strict,
-        )
-        self.stage = Spend({"pro": tier}, TARGETS, ledger)
-
-    @property
-    def spent(self) -> int:
-        return self.budgets.spent_nano_usd("acme")
-
-    def spend(self, cost: int) -> None:
-        held = self.budgets.reserve("acme", 0, None)
-        assert held is not None
-        self.budgets.settle(held, cost)
-
-    async def dispatch(self, call: Call) -> Answer:
-        self.seen = call
-        if isinstance(call.plan, Degrade):
-            return complete_answer(b"sorry")
-        call.trail.target = "fast" if call.plan == PLAN or call.plan is None else "local"
-        return self.respond()
-
-    async def ask(self, **changes: Any) -> tuple[Call, Answer]:
-        values: dict[str, Any] = {"plan": PLAN, "max_output_tokens": 100} | changes
-        call = make_call(**values)
-        return call, await self.stage(call, self.dispatch)
 
 
 class EstimatingSource:
@@ -88,74 +29,6 @@ class EstimatingSource:
 
     def close(self) -> None:
         self.answer.usage = Usage(10, 2, estimated=True)
-
-
-# --- holding ---
-
-
-@pytest.mark.parametrize(
-    ("changes", "held"),
-    [
-        # three inputs of 10 at 1 and at 10 nano; output: the least of 100 asked and the target's 50, at 20 nano
-        ({}, 3 * 10 * (1 + 10) + 50 * 20),
-        ({"retry": NO_RETRY}, 10 * (1 + 10) + 50 * 20),
-        ({"max_output_tokens": 30}, 3 * 10 * (1 + 10) + 30 * 20),
-        ({"choices": 3}, 3 * 10 * (1 + 10) + 150 * 20),
-        ({"plan": Use("fast")}, 3 * 10 * 1 + 100 * 2),
-        ({"plan": Use("fast"), "max_output_tokens": None}, 3 * 10 * 1 + 1024 * 2),
-        ({"plan": Use("local")}, 0),
-        ({"plan": Degrade("sorry")}, 0),
-    ],
-)
-async def test_every_attempt_and_the_dearest_answer_of_the_plan_are_held(changes: dict[str, Any], held: int) -> None:
-    till = Till(daily_budget_nano_usd=1_000_000)
-    await till.ask(**changes)
-    assert till.spent == held
-    assert till.log.records == [
-        {
-            "event_type": "llm_intent",
-            "call_id": "call-1",
-            "tenant_id": "acme",
-            "reserved_nano_usd": held,
-            "time": SIX_O_CLOCK_S,
-        }
-    ]
-
-
-async def test_near_its_limit_a_tenant_loses_retries_before_calls() -> None:
-    till = Till(daily_budget_nano_usd=10 * (1 + 10) + 50 * 20)
-    await till.ask()
-    assert till.seen is not None
-    assert (till.seen.plan, till.seen.retry) == (PLAN, NO_RETRY)
-
-
-@given(
-    failed=st.lists(st.tuples(st.sampled_from(["fast", "strong"]), st.sampled_from(_BILLED)), max_size=8),
-    answered=st.sampled_from(["fast", "strong", ""]),
-    output_tokens=st.integers(0, 50),
-)
-async def test_no_course_of_a_call_costs_more_than_was_held(
-    failed: list[tuple[str, str]], answered: str, output_tokens: int
-) -> None:
-    till = Till(daily_budget_nano_usd=1_000_000)
-    held = 0
-
-    async def dispatch(call: Call) -> Answer:
-        nonlocal held
-        held = till.spent
-        tried = Counter({answered: 1})
-        for target, code in failed:
-            tried[target] += 1
-            if tried[target] <= call.retry.max_attempts:
-                call.trail.attempts.append(Attempt(target, "p", "m", 5.0, code))
-        call.trail.target = answered
-        if not answered:
-            raise UpstreamUnavailable("down")
-        return complete_answer(usage=Usage(10, output_tokens))
-
-    with suppress(UpstreamUnavailable):
-        (await till.stage(make_call(plan=PLAN, max_output_tokens=50), dispatch)).close(END)
-    assert till.spent <= held
 
 
 async def test_the_real_cost_replaces_what_was_held() -> None:

@@ -1,0 +1,66 @@
+"""The stage ``spend`` with its surroundings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from penstock.core.answer import Answer
+from penstock.core.call import Call, Usage
+from penstock.core.plan import Degrade, First, Target, Use
+from penstock.core.policy import Tier
+from penstock.stores.budgets import DayBudgets
+from penstock.tenancy import Ledger, Spend
+from support.calls import complete_answer, make_call
+from support.clocks import HandClock
+from support.logs import ListLog
+
+SIX_O_CLOCK_S = 20_000 * 86_400 + 6 * 3600.0
+PLAN = First((Use("fast"), Use("strong")))
+TARGETS = {
+    "fast": Target("fast", "p", "fast-1", input_nano_usd_per_1k=1000, output_nano_usd_per_1k=2000),
+    "strong": Target("strong", "p", "s", 50, input_nano_usd_per_1k=10_000, output_nano_usd_per_1k=20_000),
+    "local": Target("local", "q", "l"),
+}
+
+
+class Till:
+    """The stage with its surroundings; ``seen`` is the last call dispatched, answered by ``respond``."""
+
+    def __init__(self, *, strict: bool = False, **of_tier: Any) -> None:
+        self.clock = HandClock(SIX_O_CLOCK_S)
+        self.budgets = DayBudgets(self.clock)
+        self.log = ListLog()
+        self.alerts: list[tuple[str, int, int]] = []
+        self.seen: Call | None = None
+        self.respond: Callable[[], Answer] = lambda: complete_answer(usage=Usage(10, 20))
+        tier = Tier(name="pro", allowed_models=frozenset(TARGETS), **of_tier)
+        ledger = Ledger(
+            self.budgets,
+            self.log,
+            wall_clock=self.clock,
+            on_alert=lambda tenant, spent, limit: self.alerts.append((tenant, spent, limit)),
+            strict=strict,
+        )
+        self.stage = Spend({"pro": tier}, TARGETS, ledger)
+
+    @property
+    def spent(self) -> int:
+        return self.budgets.spent_nano_usd("acme")
+
+    def spend(self, cost: int) -> None:
+        held = self.budgets.reserve("acme", 0, None)
+        assert held is not None
+        self.budgets.settle(held, cost)
+
+    async def dispatch(self, call: Call) -> Answer:
+        self.seen = call
+        if isinstance(call.plan, Degrade):
+            return complete_answer(b"sorry")
+        call.trail.target = "fast" if call.plan == PLAN or call.plan is None else "local"
+        return self.respond()
+
+    async def ask(self, **changes: Any) -> tuple[Call, Answer]:
+        values: dict[str, Any] = {"plan": PLAN, "max_output_tokens": 100} | changes
+        call = make_call(**values)
+        return call, await self.stage(call, self.dispatch)
