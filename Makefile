@@ -6,15 +6,19 @@ CONFIG ?= config/demo.yaml
 BIN := .venv/bin
 BASE := .venv/.base
 DEV := .venv/.dev
+CONFORMANCE := .venv-conformance/.installed
 
 help: ## print this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
 
 serve: $(BASE) ## install once, then serve CONFIG (config/demo.yaml, on 127.0.0.1:8000)
 	exec $(BIN)/penstock serve --config $(CONFIG) $(ARGS)
 
 test: $(DEV) ## install what the tests need, then run every test; ARGS goes to pytest
 	$(BIN)/python -m pytest -ra $(ARGS)
+
+conformance: $(BASE) $(CONFORMANCE) ## run LangChain's chat model suite against the demo gateway
+	.venv-conformance/bin/python -m pytest -c conformance/pytest.ini conformance $(ARGS)
 
 check: $(DEV) ## lint, format, types, import directions, ceilings, hygiene, locks
 	$(BIN)/python -m tools.check
@@ -35,7 +39,7 @@ lock: $(DEV) ## resolve pyproject.toml into requirements/*.txt with hashes
 	$(BIN)/python -m tools.lock
 
 clean: ## remove the environment, caches and build output
-	rm -rf .venv dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-conformance dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find src tests bench tools -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BASE): requirements/base.txt requirements/build.txt pyproject.toml tools/install.sh
@@ -46,4 +50,8 @@ $(DEV): requirements/dev.txt $(BASE)
 	PYTHON="$(PYTHON)" tools/install.sh dev
 	@touch $@
 
-.PHONY: help serve test check format bench wheel lock clean
+$(CONFORMANCE): requirements/conformance.txt tools/install.sh
+	PYTHON="$(PYTHON)" tools/install.sh conformance
+	@touch $@
+
+.PHONY: help serve test conformance check format bench wheel lock clean

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs one set of requirements into .venv: `tools/install.sh base|dev|uv`.
+# Installs one set of requirements: `tools/install.sh base|dev|uv` into .venv, `conformance` into .venv-conformance.
 # Works where Debian leaves out ensurepip (the system's pip installs into the environment) and where there is no
 # system pip (the environment brings its own). Registry settings are the caller's: pip.conf or PIP_* variables.
 set -eu
@@ -22,12 +22,15 @@ if [ -z "$python" ]; then
     exit 1
 fi
 
+venv=.venv
+[ "${1:-}" = conformance ] && venv=.venv-conformance
+
 if "$python" -m pip --version >/dev/null 2>&1; then
-    [ -x .venv/bin/python ] || "$python" -m venv --without-pip .venv
-    pip() { "$python" -m pip --python .venv/bin/python "$@"; }
+    [ -x "$venv/bin/python" ] || "$python" -m venv --without-pip "$venv"
+    pip() { "$python" -m pip --python "$venv/bin/python" "$@"; }
 elif "$python" -c 'import ensurepip' 2>/dev/null; then
-    [ -x .venv/bin/pip ] || "$python" -m venv .venv
-    pip() { .venv/bin/python -m pip "$@"; }
+    [ -x "$venv/bin/pip" ] || "$python" -m venv "$venv"
+    pip() { "$venv/bin/python" -m pip "$@"; }
 else
     echo "$python has neither pip nor ensurepip. On Debian: apt-get install python3-pip" >&2
     exit 1
@@ -39,9 +42,10 @@ base)
     pip install --quiet --no-deps --no-build-isolation -e .
     ;;
 dev) pip install --quiet --require-hashes -r requirements/dev.txt ;;
+conformance) pip install --quiet --require-hashes -r requirements/conformance.txt ;;
 uv) pip install --quiet uv ;;
 *)
-    echo "usage: tools/install.sh base|dev|uv" >&2
+    echo "usage: tools/install.sh base|dev|conformance|uv" >&2
     exit 2
     ;;
 esac

@@ -19,6 +19,7 @@ LOCKS = {
     "base": ["pyproject.toml"],
     "build": ["--group", "build"],
     "dev": ["pyproject.toml", "--group", "dev", "--group", "build"],
+    "conformance": ["--group", "conformance"],
 }
 
 
@@ -30,6 +31,7 @@ def wanted(name: str) -> list[str]:
         "base": project["project"]["dependencies"],
         "build": groups["build"],
         "dev": [*project["project"]["dependencies"], *groups["dev"], *groups["build"]],
+        "conformance": groups["conformance"],
     }[name]
     return sorted([*requirements, f"python{project['project']['requires-python']}"])
 
@@ -76,6 +78,7 @@ def main() -> int:
     write("base", None)
     write("build", "base")
     write("dev", "base")
+    write("conformance", None)
     return 0
 
 
