@@ -7,11 +7,25 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from msgspec import Struct
 
 from penstock.core.call import Usage
 from penstock.core.errors import StoreFailed
 from penstock.stores.segments import SegmentLog
-from support.logs_on_disk import KEY
+from support.logs_on_disk import KEY, read_log
+
+
+class _Note(Struct):
+    number: int
+    event_type: str = "note"
+
+
+class _Seal(Struct, array_like=True):
+    name: str
+    first: int
+    last: int
+    mac: str
+
 
 LOGS: dict[str, Callable[[Path], SegmentLog]] = {"segments": lambda directory: SegmentLog(directory, KEY)}
 
@@ -37,6 +51,19 @@ async def test_flushed_may_be_awaited_in_any_order_and_again(log: SegmentLog) ->
 
 def test_structs_and_raw_values_are_taken_as_json(log: SegmentLog) -> None:
     assert log.append({"event_type": "a", "usage": Usage(1, 2), "raw": msgspec.Raw(b"[1]"), "names": ("x",)}) == 1
+
+
+async def test_a_struct_is_written_as_the_dict_of_its_fields(log: SegmentLog) -> None:
+    log.append({"event_type": "note", "number": 1})
+    log.append(_Note(2))
+    await log.flushed(2)
+    assert read_log(log) == [{"event_type": "note", "number": 1}, {"event_type": "note", "number": 2}]
+
+
+def test_only_an_object_is_a_record(log: SegmentLog) -> None:
+    with pytest.raises(TypeError):
+        log.append(_Seal("seal", 1, 1, "0" * 64))
+    assert log.append({"event_type": "a"}) == 1
 
 
 def test_what_cannot_be_json_is_refused_and_takes_no_number(log: SegmentLog) -> None:

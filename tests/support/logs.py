@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import msgspec
+from msgspec import Struct
+
 from penstock.core.errors import StoreFailed
 
 
@@ -17,11 +20,11 @@ class ListLog:
         self.disk = asyncio.Event()
         self.waiting = asyncio.Event()
 
-    def append(self, record: dict[str, Any]) -> int:
+    def append(self, record: Struct | dict[str, Any]) -> int:
         """Keep the record."""
         if self.broken:
             raise StoreFailed("The ledger cannot be written.")
-        self.records.append(record)
+        self.records.append(record if isinstance(record, dict) else msgspec.structs.asdict(record))
         return len(self.records)
 
     async def flushed(self, sequence: int) -> None:

@@ -145,8 +145,11 @@ class Budgets(Protocol):
 class Log(Protocol):
     """An append-only, tamper-evident log with group commit."""
 
-    def append(self, record: dict[str, Any]) -> int:
-        """Queue a record and return its sequence number. Raises ``StoreFailed`` once a write has failed."""
+    def append(self, record: Struct | dict[str, Any]) -> int:
+        """Queue a record, one JSON object, and return its sequence number.
+
+        Raises ``StoreFailed`` once a write has failed.
+        """
 
     async def flushed(self, sequence: int) -> None:
         """Wait until that record is on the disk. Raises ``StoreFailed``."""

@@ -136,9 +136,11 @@ def read_head(key: bytes, data: bytes) -> Head | None:
     return Head(sequence, mac) if hmac.compare_digest(expected.encode(), proof.encode()) else None
 
 
-def one_line(record: dict[str, Any]) -> bytes:
-    """A record as one line of JSON, without its newline."""
+def one_line(record: Struct | dict[str, Any]) -> bytes:
+    """A record as one line of JSON, without its newline. Raises ``TypeError`` for what is no JSON object."""
     line = msgspec.json.encode(record)
+    if not line.startswith(b"{"):  # a struct that is written as an array could pass for a seal
+        raise TypeError("a record must be a JSON object")
     if b"\n" in line:  # only from a raw value that was passed through
         line = msgspec.json.format(line, indent=-1)
     return line

@@ -16,6 +16,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from msgspec import Struct
+
 from penstock.core.errors import StoreFailed
 from penstock.stores import seals
 from penstock.stores.lock import ProcessLock
@@ -89,7 +91,7 @@ class SegmentLog:
         """False once a write has failed or the log is closed."""
         return self._refusal is None
 
-    def append(self, record: dict[str, Any]) -> int:
+    def append(self, record: Struct | dict[str, Any]) -> int:
         """Queue a record and return its number; from any thread.
 
         Raises ``StoreFailed`` after a failed write, after ``close``, and while the queue is full.
