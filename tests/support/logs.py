@@ -24,7 +24,7 @@ class ListLog:
         """Keep the record."""
         if self.broken:
             raise StoreFailed("The ledger cannot be written.")
-        self.records.append(record if isinstance(record, dict) else msgspec.structs.asdict(record))
+        self.records.append(record if isinstance(record, dict) else msgspec.to_builtins(record))
         return len(self.records)
 
     async def flushed(self, sequence: int) -> None:

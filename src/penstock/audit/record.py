@@ -6,8 +6,8 @@ import time
 from asyncio import CancelledError
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
+from penstock.audit.event import Completed
 from penstock.core.answer import Answer, Outcome
 from penstock.core.call import Call, Usage
 from penstock.core.chain import Handler
@@ -68,48 +68,51 @@ class Record:
         except StoreFailed as error:
             self._on_loss(error)
 
-    def _event(self, call: Call, status: str, error_code: str | None, usage: Usage) -> dict[str, Any]:
+    def _event(self, call: Call, status: str, error_code: str | None, usage: Usage) -> Completed:
         trail = call.trail
         received_at_s, first_content_at_s = trail.received_at_s, trail.first_content_at_s
-        return {
-            "event_type": "llm_request_completed",
-            "time": self._wall_clock(),
-            "call_id": call.call_id,
-            "request_id": call.request_id,
-            "trace_id": call.trace_id,
-            "tenant_id": call.identity.tenant[:NAME_CHARS],
-            "tier": trail.tier,
-            "user_id_hash": trail.user_hash,
-            "endpoint": call.endpoint,
-            "task": (trail.task or call.task)[:NAME_CHARS],
-            "alias": call.model[:NAME_CHARS],
-            "target": trail.target,
-            "provider": trail.provider,
-            "model": trail.model,
-            "prompt_id": trail.prompt_id[:NAME_CHARS],
-            "prompt_version": trail.prompt_version[:NAME_CHARS],
-            "schema_version": trail.schema_version,
-            "stream": call.stream,
-            "cache_hit": trail.cache == "hit",
-            "retry_count": trail.retry_count if trail.attempts else 0,
-            "fallback_used": trail.fallback_used,
-            "degraded": trail.degraded,
-            "input_tokens": usage.input_tokens,
-            "output_tokens": usage.output_tokens,
-            "usage_estimated": usage.estimated,
-            "estimated_cost_usd": trail.cost_nano_usd / 1e9,
-            "cost_nano_usd": trail.cost_nano_usd,
-            "latency_ms": round((self._clock() - received_at_s) * 1000, 3),
-            "first_content_ms": round((first_content_at_s - received_at_s) * 1000, 3) if first_content_at_s else None,
-            "policy_decision": trail.policy_decision,
-            "status": status,
-            "error_code": error_code,
-            "tool_names": [name[:NAME_CHARS] for name in trail.tool_names[:TAGS]],
-            "tags": _short(call.tags) if call.tags else {},
-            "decision": trail.decision,
-            # One good attempt says no more than target and latency do.
-            "attempts": trail.attempts if status != "ok" or len(trail.attempts) > 1 else [],
-        }
+        return Completed(
+            time=self._wall_clock(),
+            call_id=call.call_id,
+            request_id=call.request_id,
+            trace_id=call.trace_id,
+            tenant_id=call.identity.tenant[:NAME_CHARS],
+            tier=trail.tier,
+            user_id_hash=trail.user_hash,
+            endpoint=call.endpoint,
+            task=(trail.task or call.task)[:NAME_CHARS],
+            alias=call.model[:NAME_CHARS],
+            target=trail.target,
+            provider=trail.provider,
+            model=trail.model,
+            prompt_id=trail.prompt_id[:NAME_CHARS],
+            prompt_version=trail.prompt_version[:NAME_CHARS],
+            schema_version=trail.schema_version,
+            stream=call.stream,
+            cache_hit=trail.cache == "hit",
+            retry_count=trail.retry_count if len(trail.attempts) > 1 else 0,
+            fallback_used=trail.fallback_used,
+            degraded=trail.degraded,
+            input_tokens=usage.input_tokens,
+            output_tokens=usage.output_tokens,
+            usage_estimated=usage.estimated,
+            estimated_cost_usd=trail.cost_nano_usd / 1e9,
+            cost_nano_usd=trail.cost_nano_usd,
+            latency_ms=_ms(self._clock() - received_at_s),
+            first_content_ms=_ms(first_content_at_s - received_at_s) if first_content_at_s else None,
+            policy_decision=trail.policy_decision,
+            status=status,
+            error_code=error_code,
+            tool_names=[name[:NAME_CHARS] for name in trail.tool_names[:TAGS]] if trail.tool_names else [],
+            tags=_short(call.tags) if call.tags else {},
+            decision=trail.decision,
+            attempts=trail.attempts if status != "ok" or len(trail.attempts) > 1 else [],
+        )
+
+
+def _ms(seconds: float) -> float:
+    """Milliseconds to the microsecond."""
+    return int(seconds * 1e6) / 1000
 
 
 def _short(tags: dict[str, str]) -> dict[str, str]:

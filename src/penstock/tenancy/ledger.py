@@ -4,10 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from msgspec import Struct
+
 from penstock.core.call import Call
 from penstock.core.ports import Budgets, Clock, Log, Reservation
 
 _DAY_S = 86_400
+
+
+class Intent(Struct, tag_field="event_type", tag="llm_intent"):
+    """Written down before a call may cost money; ``time`` is Unix seconds."""
+
+    call_id: str
+    tenant_id: str
+    reserved_nano_usd: int
+    time: float
 
 
 class Ledger:
@@ -46,15 +57,8 @@ class Ledger:
 
     async def intend(self, call: Call, held: Reservation) -> None:
         """Write down that a call is about to cost money. Raises ``StoreFailed``."""
-        sequence = self._log.append(
-            {
-                "event_type": "llm_intent",
-                "call_id": call.call_id,
-                "tenant_id": call.identity.tenant,
-                "reserved_nano_usd": held.amount_nano_usd,
-                "time": self._wall_clock(),
-            }
-        )
+        intent = Intent(call.call_id, call.identity.tenant, held.amount_nano_usd, self._wall_clock())
+        sequence = self._log.append(intent)
         if self._strict:
             await self._log.flushed(sequence)
 
