@@ -328,7 +328,7 @@ def test_whatever_is_wrong_the_answer_is_settings_or_problems(
             if not isinstance(at[key], dict | list) or not at[key] or data.draw(st.booleans()):
                 break
             at = at[key]
-        at[key] = data.draw(JUNK)
+        at[key] = copy.deepcopy(data.draw(JUNK))
     path = tmp_path_factory.getbasetemp() / "fuzzed.yaml"
     path.write_text(yaml.safe_dump(tree))
     with suppress(ConfigError):
