@@ -14,7 +14,7 @@ from penstock.core.plan import Target
 from penstock.core.ports import Clock
 from penstock.resilience.schedule import retry_delay_s
 from penstock.resilience.silence import SilenceWatch
-from penstock.resilience.time_limit import TimeLimit
+from penstock.resilience.time_limit import Deadlines, TimeLimit
 
 
 class Attempts:
@@ -34,7 +34,7 @@ class Attempts:
         self._clock = clock
         self._sleep = sleep
         self._chance = chance
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._deadlines: Deadlines | None = None
 
     async def __call__(self, call: Call) -> Answer:
         """Answer at the first content. Raises the last attempt's error, ``InputTooLong`` before the first one."""
@@ -68,7 +68,7 @@ class Attempts:
         trail.target, trail.provider, trail.model = target.alias, target.provider, target.model_id
         error_code: str | None = CANCELLED
         try:
-            with TimeLimit(self._loop or self._learn_loop(), timeout_s):
+            with TimeLimit(self._deadlines or self._keep_deadlines(), timeout_s):
                 answer = await self._backend(call)
             error_code = None
         except TimeoutError:
@@ -87,9 +87,9 @@ class Attempts:
             SilenceWatch(answer, idle_gap_s=limits.idle_gap_s, left_s=call.deadline_s - now_s)
         return answer
 
-    def _learn_loop(self) -> asyncio.AbstractEventLoop:
-        self._loop = asyncio.get_running_loop()
-        return self._loop
+    def _keep_deadlines(self) -> Deadlines:
+        self._deadlines = Deadlines(asyncio.get_running_loop())
+        return self._deadlines
 
 
 def _too_late(call: Call) -> PenstockError:
