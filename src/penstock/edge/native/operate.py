@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response
 from penstock.core.errors import InvalidParameter, NotFound, PermissionDenied
 from penstock.core.ports import AuditQuery, Fault
 from penstock.edge.native.access import prove, require_admin
-from penstock.edge.native.body import read_model
+from penstock.edge.native.body import read_body, read_model
 from penstock.edge.native.errors import failures
 from penstock.edge.native.shapes import LATEST_S, AuditEvents, AuditFilter, FaultRequest, FaultState
 from penstock.edge.native.wiring import Wiring
@@ -107,7 +107,7 @@ def debug_routes(wiring: Wiring) -> APIRouter:
         if not wiring.gateway.debug:
             raise NotFound("Debug paths are off; `server.debug: true` in the config turns them on.")
         require_admin(wiring.gateway, request)
-        asked = await read_model(request, FaultRequest)
+        asked = read_model(await read_body(request), FaultRequest)
         fault = Fault(kind=asked.kind, rate=asked.rate) if asked.fail else None
         wiring.gateway.set_fault(name, fault)
         return JSONResponse(
