@@ -104,6 +104,7 @@ async def test_a_tenants_key_needs_no_tenant_id_and_may_not_name_another() -> No
     assert gateway.calls[-1].identity.tenant == "tenant_pro"
     reply = await client.post("/chat", CHAT, key=FREE)
     assert (reply.status, reply.code, reply.json["error"]["param"]) == (403, "permission_denied", "tenant_id")
+    assert gateway.invalid[0].identity.tenant == "tenant_free"
 
 
 async def test_an_admin_key_names_the_tenant_it_asks_for() -> None:

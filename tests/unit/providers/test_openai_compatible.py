@@ -92,17 +92,6 @@ def test_a_caller_cannot_lead_the_service_past_the_gateway(service: str, field: 
     assert field not in msgspec.json.decode(encode(call, TARGET, ROWS[service]))
 
 
-async def test_usage_beside_the_finish_reason_is_counted_and_cut_out() -> None:
-    response = ScriptedResponse()
-    last = event({"content": ""}, "stop", usage={"prompt_tokens": 5, "completion_tokens": 2})
-    answer = await (await started(response, streaming(), HELLO, last, DONE))
-    sink = ListSink()
-    answer.attach(sink)
-    response.end()
-    assert b"usage" not in raw(sink)
-    assert (answer.usage, answer.finish_reason) == (Usage(5, 2), "stop")
-
-
 @pytest.mark.parametrize("choices", [1, 3])
 async def test_an_answer_without_usage_is_estimated_over_all_that_it_says(choices: int) -> None:
     message = {"content": None, "tool_calls": [{"function": {"name": "f", "arguments": "x" * 800}}]}

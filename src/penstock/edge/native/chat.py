@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from penstock.core.answer import CANCEL, END, Answer
 from penstock.core.call import Call, Identity, PromptRef, Trail, Usage
-from penstock.core.errors import InvalidRequest, UnknownTenant
+from penstock.core.errors import InvalidRequest, PenstockError, PermissionDenied, UnknownTenant
 from penstock.core.ports import Gateway
 from penstock.core.tokens import estimate_tokens
 from penstock.dialects.json_body import read_object
@@ -93,16 +93,16 @@ def chat_routes(wiring: Wiring) -> APIRouter:
 def compose(wiring: Wiring, request: Request, identity: Identity | None, body: bytes, received_at_s: float) -> Call:
     """The request as the pipeline takes it: the body's fields, and what the data plane too reads in headers.
 
-    Raises ``PermissionDenied``. What is invalid becomes a call too, to be counted, limited and recorded.
+    What is invalid becomes a call too, to be counted, limited and recorded.
     """
     headers = dict(request.scope["headers"])
-    invalid: InvalidRequest | None = None
+    invalid: PenstockError | None = None
     tags: dict[str, str] = {}
     try:
         asked = read_model(body, ChatRequest)
         caller = as_tenant(identity, asked.tenant_id)
         tags = read_tags(headers)
-    except InvalidRequest as error:
+    except (InvalidRequest, PermissionDenied) as error:
         asked, caller, invalid = NOTHING_ASKED, blamed(wiring.gateway, identity, body), error
     prompt = None
     messages: list[dict[str, str]] = []
