@@ -5,11 +5,14 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from penstock.core.answer import DISCONNECT, END
 from penstock.core.call import PromptRef
 from penstock.core.errors import InvalidRequest, RateLimited
 from penstock.dialects.openai import read_chat
+from penstock.edge.native.shapes import ChatRequest
 from support.native_gateway import ADMIN, PRO, Client, FakeGateway, failure, make_app
 
 LAB: dict[str, Any] = {
@@ -169,11 +172,25 @@ async def test_a_wrong_field_is_named_in_plain_words(client: Client, wrong: dict
         ({"explain": "yes"}, "`explain` must be true or false."),
         ({"variables": []}, "`variables` must be an object."),
         ({"cache": "maybe"}, "`cache` must be `auto`, `on` or `off`."),
+        ({"query": 5}, "There is no field `query` here; /docs lists those there are."),
+        ({"": 5}, "There is no field `` here; /docs lists those there are."),
+        ({"variables": {"path": 5}}, "`variables.path` must be a string."),
         ({"max_token": 5}, "There is no field `max_token` here; /docs lists those there are."),
     ],
 )
 async def test_a_wrong_field_is_told_what_it_must_be(client: Client, wrong: dict[str, Any], words: str) -> None:
     assert (await client.post("/chat", hello(**wrong))).json["error"]["message"] == words
+
+
+VALUES = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.lists(st.integers())
+NAMES = st.sampled_from([*ChatRequest.model_fields, "query", "path", "body"]) | st.text(max_size=5)
+
+
+@settings(deadline=None)
+@given(st.dictionaries(NAMES, VALUES | st.dictionaries(st.text(max_size=5), VALUES), max_size=5))
+def test_any_object_is_answered_or_the_callers_mistake(fields: dict[str, Any]) -> None:
+    client = Client(make_app(FakeGateway(keyless=True)))
+    assert asyncio.run(client.post("/chat", hello() | fields)).status in {200, 400, 403}
 
 
 @pytest.mark.parametrize(

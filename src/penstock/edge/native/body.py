@@ -76,17 +76,16 @@ def read_model(body: bytes, model: type[Model]) -> Model:
         raise explain(error.errors(include_url=False, include_input=False)) from None
 
 
-def explain(mistakes: Sequence[Any]) -> InvalidRequest:
-    """The first of pydantic's ``mistakes`` as an error for the caller."""
+def explain(mistakes: Sequence[Any], *, within: int = 0) -> InvalidRequest:
+    """The first of pydantic's ``mistakes`` as an error for the caller; ``within`` parts of its place are not the name."""
     mistake = mistakes[0]
     kind, context = str(mistake["type"]), mistake.get("ctx", {})
     if kind == "json_invalid":  # what ``read_object`` takes and pydantic does not
         return MalformedJson("The body holds a number with too many digits.")
-    name = ".".join(str(part) for part in mistake["loc"] if part not in ("query", "path"))[:SHOWN_NAME_CHARS]
-    if name:
-        return InvalidParameter(_field_mistake(name, kind, context), param=name)
-    assert kind == CONTRADICTION  # noqa: S101 - nothing else is said of a body as a whole
-    return InvalidParameter(str(mistake["msg"]), param=context["param"])
+    if kind == CONTRADICTION:
+        return InvalidParameter(str(mistake["msg"]), param=context["param"])
+    name = ".".join(map(str, mistake["loc"][within:]))[:SHOWN_NAME_CHARS]
+    return InvalidParameter(_field_mistake(name, kind, context), param=name)
 
 
 def _field_mistake(name: str, kind: str, context: dict[str, Any]) -> str:

@@ -149,4 +149,4 @@ def _no_such_path(path: str) -> NotFound:
 
 async def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - as in _told
-    return render(request, explain(error.errors()))
+    return render(request, explain(error.errors(), within=1))  # each place begins with "query"
