@@ -44,6 +44,12 @@ async def test_every_path_answers_each_key_as_it_should(caller: str) -> None:
     assert await statuses(Client(make_app(FakeGateway())), KEYS[caller]) == expected(caller)
 
 
+async def test_without_a_key_nothing_is_told_of_what_was_asked() -> None:
+    client = Client(make_app(FakeGateway()))
+    assert (await client.get("/audit?limit=0&nonsense=1")).status == 401
+    assert (await client.post("/chat", b"{")).status == 401
+
+
 async def test_keyless_loopback_needs_no_key_except_on_the_openai_face() -> None:
     client = Client(make_app(FakeGateway(keyless=True)))
     assert await statuses(client, None) == {route: 401 if route in KEYED else 200 for route in PATHS}

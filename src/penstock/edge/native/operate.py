@@ -6,7 +6,7 @@ import math
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Depends, Path, Query
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -49,8 +49,12 @@ def audit_routes(wiring: Wiring) -> APIRouter:
     """``GET /audit``."""
     router = APIRouter(tags=["Operations"])
 
+    async def known(request: Request) -> None:
+        prove(wiring.gateway, request)
+
     @router.get(
         "/audit",
+        dependencies=[Depends(known)],  # asked before the query is read, of which a stranger is told nothing
         response_model=AuditEvents,
         response_description="One page.",
         responses=failures(400, 401, 403, 500, 503),
