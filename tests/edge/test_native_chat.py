@@ -5,11 +5,15 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from penstock.core.answer import DISCONNECT, END
 from penstock.core.call import PromptRef
-from penstock.core.errors import RateLimited
-from support.native_gateway import PRO, Client, FakeGateway, failure, make_app
+from penstock.core.errors import InvalidRequest, RateLimited
+from penstock.dialects.openai import read_chat
+from penstock.edge.native.shapes import ChatRequest
+from support.native_gateway import ADMIN, PRO, Client, FakeGateway, failure, make_app
 
 LAB: dict[str, Any] = {
     "tenant_id": "tenant_pro",
@@ -20,6 +24,8 @@ LAB: dict[str, Any] = {
     "prompt_version": "v1",
     "max_output_tokens": 256,
 }
+TOO_DEEP = "The body nests arrays and objects deeper than 128 levels. Send a flatter one."
+TOO_MANY_DIGITS = "The body holds a number with too many digits."
 LAB_FIELDS = {
     "trace_id",
     "answer",
@@ -133,7 +139,6 @@ async def test_bytes_that_are_no_request_are_the_callers_mistake(client: Client,
         ({"message": 7}, "message"),
         ({"max_output_tokens": 1.5}, "max_output_tokens"),
         ({"temperature": 2.5}, "temperature"),
-        ({"temperature": float("nan")}, "temperature"),
         ({"max_output_tokens": 0}, "max_output_tokens"),
         ({"max_output_tokens": "256"}, "max_output_tokens"),
         ({"max_output_tokens": 10**30}, "max_output_tokens"),
@@ -163,11 +168,13 @@ async def test_a_wrong_field_is_named_in_plain_words(client: Client, wrong: dict
         ({"max_output_tokens": 1.5}, "`max_output_tokens` must be an integer."),
         ({"max_output_tokens": 10**7}, "`max_output_tokens` must be at most 1000000."),
         ({"temperature": "warm"}, "`temperature` must be a number."),
-        ({"temperature": float("nan")}, "`temperature` must be a finite number."),
         ({"temperature": 2.5}, "`temperature` must be at most 2."),
         ({"explain": "yes"}, "`explain` must be true or false."),
         ({"variables": []}, "`variables` must be an object."),
         ({"cache": "maybe"}, "`cache` must be `auto`, `on` or `off`."),
+        ({"query": 5}, "There is no field `query` here; /docs lists those there are."),
+        ({"": 5}, "There is no field `` here; /docs lists those there are."),
+        ({"variables": {"path": 5}}, "`variables.path` must be a string."),
         ({"max_token": 5}, "There is no field `max_token` here; /docs lists those there are."),
     ],
 )
@@ -175,12 +182,28 @@ async def test_a_wrong_field_is_told_what_it_must_be(client: Client, wrong: dict
     assert (await client.post("/chat", hello(**wrong))).json["error"]["message"] == words
 
 
+VALUES = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.lists(st.integers())
+NAMES = st.sampled_from([*ChatRequest.model_fields, "query", "path", "body"]) | st.text(max_size=5)
+
+
+@settings(deadline=None)
+@given(st.dictionaries(NAMES, VALUES | st.dictionaries(st.text(max_size=5), VALUES), max_size=5))
+def test_any_object_is_answered_or_the_callers_mistake(fields: dict[str, Any]) -> None:
+    client = Client(make_app(FakeGateway(keyless=True)))
+    assert asyncio.run(client.post("/chat", hello() | fields)).status in {200, 400, 403}
+
+
 @pytest.mark.parametrize(
     ("body", "words"),
     [
-        (b'{"tenant_id": ', "The body is not valid JSON: line 1, column 14."),
-        (b'{\n"message": tru}', "The body is not valid JSON: line 2, column 15."),
-        (b"[" * 300, "The body nests arrays and objects deeper than 128 levels. Send a flatter one."),
+        (b" ", "The body is empty: send a JSON object."),
+        (b'{"tenant_id":', "The body is not valid JSON: line 1, column 14."),
+        ('{"message": "số",\n "é": "á" x}'.encode(), "The body is not valid JSON: line 2, column 11."),
+        (b'{\n\n"message": NaN}', "The body is not valid JSON: line 3, column 12."),
+        (b'{"message":\n"\xff"}', "The body is not valid UTF-8: line 2, column 2."),
+        (b'{"message": "' + b"9" * 5000 + b'", "temperature": ' + b"9" * 5000 + b"}", TOO_MANY_DIGITS),
+        (b"[" * 300, TOO_DEEP),
+        (b'{"message": ' + b"[" * 128 + b"]" * 128 + b"}", TOO_DEEP),
         (b"[]", "The body must be a JSON object."),
     ],
 )
@@ -189,6 +212,62 @@ async def test_every_body_is_told_in_the_same_words_what_is_wrong_with_it(
 ) -> None:
     for path in ("/chat", "/debug/provider/mock-fast/fail"):
         assert (await client.post(path, body)).json["error"]["message"] == words
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b'{"a": 1,}',
+        b'{"a":\n  "\xc3\xa9\xff"}',
+        b'{"a": "\\ud800"}',
+        b'{"a": NaN}',
+        b"null",
+        b'{"a": ' + b"[" * 128 + b"]" * 128 + b"}",
+        b'{"a": [' + b"[]," * 200_000 + b"[]]}",
+    ],
+)
+async def test_a_broken_body_is_told_in_the_words_of_the_data_plane(client: Client, body: bytes) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        read_chat(body)
+    reply = await client.post("/chat", body)
+    told = (reply.status, reply.code, reply.json["error"]["message"])
+    assert told == (refused.value.status, refused.value.code, refused.value.message)
+
+
+async def test_an_invalid_request_is_a_call_that_asks_nothing(gateway: FakeGateway) -> None:
+    client = Client(make_app(gateway), peer="192.0.2.7", host="gateway.example")
+    reply = await client.post("/chat", {"message": 7}, key=PRO, x_request_id="mine", x_penstock_explain="1")
+    (call,) = gateway.invalid
+    assert (call.identity.tenant, call.endpoint, call.request_id) == ("tenant_pro", "/chat", "mine")
+    assert (call.model, call.task, call.prompt, call.tags) == ("", "", None, {})
+    assert reply.headers["traceparent"].split("-")[1] == call.trace_id
+
+
+@pytest.mark.parametrize(
+    ("body", "tenant"),
+    [
+        (b'{"tenant_id": "tenant_pro", "message": 7}', "tenant_pro"),
+        (b'{"tenant_id": "tenant_pro", "message": "Hello"', ""),
+        (b'{"tenant_id": "nobody", "message": 7}', ""),
+        (b'{"tenant_id": ["tenant_pro"], "message": "Hello"}', ""),
+        (b'{"message": "Hello"}', ""),
+        (b"[]", ""),
+    ],
+)
+@pytest.mark.parametrize("key", [None, ADMIN])
+async def test_an_invalid_request_without_a_tenants_key_is_that_of_the_tenant_it_names(
+    client: Client, gateway: FakeGateway, body: bytes, tenant: str, key: str | None
+) -> None:
+    assert (await client.post("/chat", body, key=key)).status == 400
+    assert gateway.invalid[0].identity.tenant == tenant
+
+
+async def test_a_wrong_header_makes_an_invalid_call(client: Client, gateway: FakeGateway) -> None:
+    reply = await client.post("/chat", hello(), x_penstock_tags="no pair")
+    assert (reply.code, reply.json["error"]["param"]) == ("invalid_parameter", "x-penstock-tags")
+    assert gateway.invalid[0].identity.tenant == "tenant_pro"
 
 
 @pytest.mark.parametrize("field", ["tenant_id", "user_id", "task", "model", "prompt_id", "prompt_version"])

@@ -110,7 +110,8 @@ async def test_models_are_those_of_the_key(client: Client) -> None:
     assert "fast" in names
     assert "strong" not in names
     assert (await client.get("/v1/models/fast", key=FREE)).json["object"] == "model"
-    assert (await client.get("/v1/models/strong", key=FREE)).code == "model_not_found"
+    missing = await client.get("/v1/models/strong", key=FREE)
+    assert (missing.code, missing.json["error"]["param"]) == ("model_not_found", "model")
 
 
 @pytest.mark.parametrize("path", ["/nope", "/chat/", "/v1", "/debug/provider//fail"])
@@ -122,11 +123,20 @@ async def test_an_unknown_path_is_a_plain_404(client: Client, path: str) -> None
 
 @pytest.mark.parametrize(
     ("method", "path", "allowed"),
-    [("PUT", "/chat", "POST"), ("POST", "/health", "GET"), ("GET", "/v1/chat/completions", "POST")],
+    [
+        ("PUT", "/chat", "POST"),
+        ("POST", "/health", "GET, HEAD"),
+        ("PUT", "/openapi.json", "GET, HEAD"),
+        ("GET", "/v1/chat/completions", "POST"),
+    ],
 )
 async def test_another_method_is_told_the_right_one(client: Client, method: str, path: str, allowed: str) -> None:
     reply = await client.send(method, path, headers={})
     assert (reply.status, reply.code, reply.headers["allow"]) == (405, "method_not_allowed", allowed)
+
+
+async def test_a_path_that_only_looks_like_the_data_planes_does_not_exist(client: Client) -> None:
+    assert (await client.post("/v1/chat/completions", {})).code == "not_found"
 
 
 @pytest.mark.parametrize("path", ["/", "/docs"])

@@ -70,6 +70,20 @@ def get(gateway: Gateway, path: str) -> Any:
         return json.loads(answer.read())
 
 
+def calls_recorded(gateway: Gateway) -> list[Any]:
+    return [event for event in get(gateway, "/audit")["events"] if event["event_type"] == "llm_request_completed"]
+
+
+def post_chat(gateway: Gateway, body: bytes, key: str) -> tuple[int, Any]:
+    """POST /chat that is refused: its status and error."""
+    headers = {"authorization": f"Bearer {key}", "content-type": "application/json"}
+    request = urllib.request.Request(f"http://{gateway.address}/chat", body, headers)
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(request, timeout=10)
+    with refused.value as answer:
+        return answer.code, json.loads(answer.read())["error"]
+
+
 def command(gateway: Gateway, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         penstock(*words),
@@ -166,6 +180,32 @@ async def test_bad_bodies_count_and_are_recorded(tmp_path: Path) -> None:
         assert codes == [400, 400, 400, 429, 429]
         decisions = [event.get("policy_decision") for event in get(gateway, "/audit")["events"]]
         assert decisions[:5] == ["deny:rate_limit"] * 2 + ["deny:invalid"] * 3
+
+
+def test_bad_native_bodies_count_and_are_recorded_too(tmp_path: Path) -> None:
+    config = write_config(tmp_path)
+    config.write_text(config.read_text().replace("requests_per_minute: 100000", "requests_per_minute: 3"))
+    with running(config, tmp_path, **SECRETS) as gateway:
+        bodies = [b"{", b'{"message": 7}', b'{"message": "Hello", "tenants": 1}', b"{", b"[]"]
+        told = [post_chat(gateway, body, SECRETS["ACME_KEY"]) for body in bodies]
+        assert [status for status, _ in told] == [400, 400, 400, 429, 429]
+        assert [error["code"] for _, error in told[:3]] == ["invalid_json", "invalid_parameter", "invalid_parameter"]
+        told_admin = [post_chat(gateway, body, SECRETS["ADMIN_KEY"]) for body in (b"{", b'{"tenant_id": "acme"}')]
+        assert [(status, error["code"]) for status, error in told_admin] == [
+            (400, "invalid_json"),
+            (429, "rate_limit_exceeded"),
+        ]
+        events = calls_recorded(gateway)
+        assert [(event["tenant_id"], event["policy_decision"]) for event in events] == [
+            ("acme", "deny:rate_limit"),
+            ("", "deny:invalid"),
+            *[("acme", "deny:rate_limit")] * 2,
+            *[("acme", "deny:invalid")] * 3,
+        ]
+        assert {(event["endpoint"], event["status"]) for event in events} == {("/chat", "error")}
+        assert len({event["request_id"] for event in events}) == len(events)
+        post_chat(gateway, b"{", "sk-nobody")
+        assert calls_recorded(gateway) == events
 
 
 async def test_while_it_drains_the_door_says_no(tmp_path: Path) -> None:

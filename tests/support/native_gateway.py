@@ -56,6 +56,7 @@ class FakeGateway:
         self.stubborn = False
         self.asked = asyncio.Event()
         self.calls: list[Call] = []
+        self.invalid: list[Call] = []
         self.outcomes: list[Outcome | None] = []
         self.queries: list[AuditQuery] = []
         self.faults: dict[str, Fault | None] = {}
@@ -67,7 +68,10 @@ class FakeGateway:
         return KEYS[key]
 
     async def answer(self, call: Call) -> Answer:
-        """What ``text``, ``trouble`` and ``hold`` say."""
+        """What ``text``, ``trouble`` and ``hold`` say; an invalid call is refused, as by the pipeline."""
+        if call.invalid is not None:
+            self.invalid.append(call)
+            raise call.invalid
         self.calls.append(call)
         self.asked.set()
         if self.hold is not None:

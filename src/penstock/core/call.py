@@ -6,7 +6,7 @@ from typing import Literal, TypeAlias
 
 from msgspec import Raw, Struct, field
 
-from penstock.core.errors import InvalidRequest
+from penstock.core.errors import PenstockError
 from penstock.core.plan import Decision, Plan
 from penstock.core.policy import FAST_RETRY, RetryPolicy, TimeLimits
 
@@ -106,7 +106,8 @@ class Call(Struct, frozen=True, kw_only=True):
     it, decoded once by the edge. ``model`` is the alias or route that was asked for, ``""`` when ``task`` alone names
     the route. ``choices`` is how many answers were asked for (``n``). ``call_id`` is ours and unlike any other's, for
     money hangs on it; ``request_id`` is what the client calls the request, or the same. ``invalid`` is set when the
-    request could not be understood: such a call is counted and recorded, and goes no further than ``route``.
+    request could not be understood or asks for what its key may not have: such a call is counted and recorded, and goes
+    no further than ``route``.
     """
 
     call_id: str
@@ -133,7 +134,7 @@ class Call(Struct, frozen=True, kw_only=True):
     cache: CacheUse = "auto"
     explain: bool = False
     tags: dict[str, str] = field(default_factory=dict)
-    invalid: InvalidRequest | None = None
+    invalid: PenstockError | None = None
 
     @property
     def deadline_s(self) -> float:

@@ -1,6 +1,7 @@
 """The OpenAI-compatible services, one row each: add a provider here.
 
-A row says only where a service differs. A quirk carries its source; all were looked up on 2026-11-21.
+A row says only where a service differs. A quirk carries its source; all were looked up on 2026-11-21. Where a service's
+own page could not be read, the row says what was read in its place.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ class Row(Struct, frozen=True, kw_only=True):
     ``base_url`` is ``None`` where only the operator knows it. ``auth`` is the header that carries the key.
     ``max_tokens_field`` is the spelling of the token cap that the service takes. ``asks_usage`` is whether a stream
     must (and may) ask for usage with ``stream_options``; services without it send usage of themselves or never.
-    ``withheld`` are fields of a caller that would choose another model than the one that was allowed and priced.
+    ``withheld`` are fields of a caller that would lead past the gateway: to another model than the one that was allowed
+    and priced, to an answer that is fetched elsewhere, or to an address of the caller's choosing.
     """
 
     name: str
@@ -69,26 +71,44 @@ _ALL = (
         # `models` and `route` name models to fall back to (openrouter.ai/docs/guides/routing).
         withheld=("models", "route"),
     ),
-    # api-docs.deepseek.com: the path needs no /v1
-    Row(name="deepseek", base_url="https://api.deepseek.com"),
-    # docs.x.ai/docs/api-reference
-    Row(name="xai", base_url="https://api.x.ai/v1", max_tokens_field="max_completion_tokens"),
+    Row(
+        name="deepseek",
+        # The path needs no /v1; usage comes in the last chunk, beside its finish reason (api-docs.deepseek.com,
+        # create-chat-completion, as quoted in github.com/moona3k/macparakeet/pull/1087, 2026-11-21). Of the caps
+        # max_tokens alone holds (github.com/earendil-works/pi/issues/8018, 2026-11-21).
+        base_url="https://api.deepseek.com",
+    ),
+    Row(
+        name="xai",
+        base_url="https://api.x.ai/v1",
+        # max_tokens is deprecated (a copy of docs.x.ai's API reference at withone.ai, for the page itself could not be
+        # read, 2026-11-21); a stream asked for usage ends with it (github.com/brainlid/langchain/pull/626, 2026-11-21).
+        max_tokens_field="max_completion_tokens",
+        # Answers with an id alone (docs.x.ai/developers/advanced-api-usage/deferred-chat-completions, 2026-11-21).
+        withheld=("deferred",),
+    ),
     # docs.fireworks.ai/tools-sdks/openai-compatibility
     Row(name="fireworks", base_url="https://api.fireworks.ai/inference/v1"),
     # inference-docs.cerebras.ai/api-reference/chat-completions
     Row(name="cerebras", base_url="https://api.cerebras.ai/v1", max_tokens_field="max_completion_tokens"),
     Row(
         name="perplexity",
-        # Chat completions stand at the root; /v1 is their agent API (docs.perplexity.ai, openai-compatibility).
+        # At the root, not under /v1 (docs.perplexity.ai/docs/sonar/openai-compatibility, 2026-11-21); max_tokens is the
+        # one cap of its reference, which knows no stream_options (docs.perplexity.ai/api-reference, 2026-11-21).
         base_url="https://api.perplexity.ai",
-        # Every chunk carries usage unasked (docs.perplexity.ai, streaming).
+        # Usage comes unasked, in the last chunks (docs.perplexity.ai/docs/sonar/features, 2026-11-21).
         asks_usage=False,
     ),
     # docs.api.nvidia.com/nim/reference
     Row(name="nvidia", base_url="https://integrate.api.nvidia.com/v1"),
-    # docs.vllm.ai: the operator's own server
-    Row(name="vllm"),
-    # ollama.com/blog/openai-compatibility
+    Row(
+        # The operator's own server, with a key where it was started with --api-key. It takes either cap, max_tokens in
+        # every version (github.com/vllm-project/vllm, entrypoints/openai/chat_completion/protocol.py, 2026-11-21).
+        name="vllm",
+        # Names a host that vLLM connects to (github.com/vllm-project/vllm/pull/47843, 2026-11-21).
+        withheld=("kv_transfer_params",),
+    ),
+    # docs.ollama.com/api/openai-compatibility
     Row(name="ollama", base_url="http://127.0.0.1:11434/v1"),
     # github.com/ggml-org/llama.cpp, tools/server/README.md
     Row(name="llama_cpp", base_url="http://127.0.0.1:8080/v1"),

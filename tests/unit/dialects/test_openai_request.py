@@ -156,6 +156,23 @@ def test_what_is_no_json_object_is_malformed(body: bytes) -> None:
         read_chat(body)
 
 
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        (b"", "The body is empty: send a JSON object."),
+        (b'{"model":', "The body is not valid JSON: line 1, column 10."),
+        (b'{"model": "a",\n  "n": 01}', "The body is not valid JSON: line 2, column 9."),
+        ('{"user": "Tiếng Việt",}'.encode(), "The body is not valid JSON: line 1, column 23."),
+        (b'{"model":\n\n"secret\xff"}', "The body is not valid UTF-8: line 3, column 8."),
+        (b"[1]", "The body must be a JSON object."),
+    ],
+)
+def test_the_place_of_the_first_fault_is_told_and_nothing_of_the_body(body: bytes, told: str) -> None:
+    with pytest.raises(MalformedJson) as caught:
+        read_chat(body)
+    assert caught.value.message == told
+
+
 @pytest.mark.parametrize("bracket", [b"[", b'{"a":'])
 def test_nesting_is_bounded(bracket: bytes) -> None:
     def nested(levels: int) -> bytes:

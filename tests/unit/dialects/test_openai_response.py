@@ -41,6 +41,24 @@ def test_the_facts_of_a_completion() -> None:
     assert read_completion(body) == Completion("Hi", "stop", Usage(3, 1), ())
 
 
+@pytest.mark.parametrize(
+    ("total", "details", "output_tokens"),
+    [
+        (135, {"reasoning_tokens": 94}, 103),  # xAI: 32 + 9 + 94
+        (41, {"reasoning_tokens": 4}, 9),  # OpenAI: reasoning is part of the 9
+        (None, {"reasoning_tokens": 94}, 9),
+        (135, None, 9),
+        (135, {}, 9),
+        (135, {"reasoning_tokens": None}, 9),
+        ("135", [], 9),
+    ],
+)
+def test_reasoning_that_is_counted_beside_the_output_is_output(total: Any, details: Any, output_tokens: int) -> None:
+    usage = {"prompt_tokens": 32, "completion_tokens": 9, "total_tokens": total, "completion_tokens_details": details}
+    assert read_completion(completion({"content": "Hi"}, usage=usage)).usage == Usage(32, output_tokens)
+    assert read_chunk(chunk(usage=usage)).usage == Usage(32, output_tokens)
+
+
 def test_tool_calls_parts_refusals_and_missing_usage_are_read() -> None:
     calls = [{"id": "1", "type": "function", "function": {"name": "look_up", "arguments": "{}"}}]
     assert read_completion(completion({"content": None, "tool_calls": calls})).tool_names == ("look_up",)

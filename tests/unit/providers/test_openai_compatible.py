@@ -86,6 +86,12 @@ def test_a_caller_cannot_choose_other_models_behind_the_one_it_was_allowed() -> 
     assert "models" in msgspec.json.decode(encode(call, TARGET, ROWS["openai_compatible"]))
 
 
+@pytest.mark.parametrize(("service", "field"), [("xai", "deferred"), ("vllm", "kv_transfer_params")])
+def test_a_caller_cannot_lead_the_service_past_the_gateway(service: str, field: str) -> None:
+    call = make_call({"model": "fast", "messages": [], field: True})
+    assert field not in msgspec.json.decode(encode(call, TARGET, ROWS[service]))
+
+
 @pytest.mark.parametrize("choices", [1, 3])
 async def test_an_answer_without_usage_is_estimated_over_all_that_it_says(choices: int) -> None:
     message = {"content": None, "tool_calls": [{"function": {"name": "f", "arguments": "x" * 800}}]}

@@ -4,7 +4,7 @@ import pytest
 
 from penstock.core.answer import Answer
 from penstock.core.call import Call
-from penstock.core.errors import UnknownTenant
+from penstock.core.errors import MalformedJson, UnknownTenant
 from penstock.tenancy import Identify, hash_user
 from support.calls import complete_answer, make_call
 
@@ -27,3 +27,15 @@ async def test_an_unknown_tenant_is_told_so() -> None:
     with pytest.raises(UnknownTenant, match="nobody"):
         await Identify({"acme": "gold"}, PEPPER)(call, proceed)
     assert call.trail.policy_decision == "deny:unknown_tenant"
+
+
+async def test_an_admin_key_without_a_tenant_is_told_what_to_do() -> None:
+    with pytest.raises(UnknownTenant, match="An admin key belongs to no tenant"):
+        await Identify({"acme": "gold"}, PEPPER)(make_call(tenant=""), proceed)
+
+
+async def test_an_invalid_request_of_nobody_is_told_what_is_wrong_with_it() -> None:
+    call = make_call(tenant="", invalid=MalformedJson("No JSON."))
+    with pytest.raises(MalformedJson, match="No JSON"):
+        await Identify({"acme": "gold"}, PEPPER)(call, proceed)
+    assert call.trail.policy_decision == "deny:invalid"

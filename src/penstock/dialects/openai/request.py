@@ -13,19 +13,16 @@ import msgspec
 from msgspec import Meta, Raw, Struct
 
 from penstock.core.call import PromptRef
-from penstock.core.errors import InvalidParameter, JsonTooDeep, MalformedJson
+from penstock.core.errors import InvalidParameter
 from penstock.core.tokens import estimate_tokens
+from penstock.dialects.json_body import malformed, read_object
 
-MAX_DEPTH = 128
-# Looking through more than this many would hold every other call up.
-MAX_BRACKETS = 200_000
 # Beside the messages, what a provider reads as input; of JSON about four bytes are a token.
 _BILLED_FIELDS = ("tools", "functions", "response_format", "prediction")
 # An image, a sound or a file is counted at a flat rate, never by the length of its base64.
 MEDIA_TOKENS = 1000
 
 _INDEX = re.compile(r"\[\d+\]")
-_NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _Count: TypeAlias = Annotated[int, Meta(ge=1)]
 _Name: TypeAlias = Annotated[str, Meta(min_length=1)]
 _Penalty: TypeAlias = Annotated[float, Meta(ge=-2, le=2)]
@@ -151,7 +148,6 @@ _MUST_BE = {
 }
 
 _read_typed = msgspec.json.Decoder(_Chat).decode
-_read_fields = msgspec.json.Decoder(dict[str, Raw]).decode
 
 
 class ChatRequest(Struct, frozen=True, kw_only=True):
@@ -176,20 +172,13 @@ class ChatRequest(Struct, frozen=True, kw_only=True):
 
 def read_chat(body: bytes) -> ChatRequest:
     """Decode and check a request body. Raises ``MalformedJson``, ``JsonTooDeep``, ``InvalidParameter``."""
-    if body.count(b"[") + body.count(b"{") > MAX_DEPTH:
-        _check_depth(body)
+    fields = read_object(body)
     try:
-        if not body.isascii():
-            body.decode()
-        fields = _read_fields(body)
         chat = _read_typed(body)
     except msgspec.ValidationError as error:
         raise _explain(str(error)) from None
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        msg = "The body is not valid JSON in UTF-8. Send one JSON object."
-        raise MalformedJson(msg) from None
-    except RecursionError:
-        raise _too_deep() from None
+    except msgspec.DecodeError as error:
+        raise malformed(body, error) from None
     prompt = _take_prompt(chat, fields)
     if not chat.messages and prompt is None:
         raise _wrong("messages")
@@ -254,38 +243,17 @@ def _tool_names(chat: _Chat) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _check_depth(body: bytes) -> None:
-    if body.count(b"[") + body.count(b"{") > MAX_BRACKETS:
-        raise JsonTooDeep(f"The body holds more than {MAX_BRACKETS} arrays and objects. Send a smaller one.")
-    # Strings go first: between two quotes that are not escaped, brackets are text.
-    outside_strings = b"".join(body.replace(b"\\\\", b"").replace(b'\\"', b"").split(b'"')[::2])
-    depth = 0
-    for byte in outside_strings.translate(None, _NOT_BRACKETS):
-        if byte in b"[{":
-            depth += 1
-            if depth > MAX_DEPTH:
-                raise _too_deep()
-        else:
-            depth -= 1
-
-
-def _too_deep() -> JsonTooDeep:
-    return JsonTooDeep(f"The body nests arrays and objects deeper than {MAX_DEPTH} levels. Send a flatter one.")
-
-
 def _wrong(param: str, *, missing: bool = False) -> InvalidParameter:
     words = _MUST_BE.get(_INDEX.sub("[]", param), "of another type")
     fault = "is missing: it must be" if missing else "must be"
     return InvalidParameter(f"`{param}` {fault} {words}.", param=param)
 
 
-def _explain(problem: str) -> InvalidParameter | MalformedJson:
+def _explain(problem: str) -> InvalidParameter:
     """Our words for msgspec's ``problem - at `$.path``` (msgspec 0.22)."""
     what, _, where = problem.partition(" - at `$")
     param = where.removesuffix("`").removeprefix(".").replace("[...]", "")
     if what.startswith("Object missing required field `"):
         name = what.removeprefix("Object missing required field `").removesuffix("`")
         return _wrong(f"{param}.{name}" if param else name, missing=True)
-    if not param:
-        return MalformedJson("The body is not a JSON object. Send one JSON object.")
     return _wrong(param)

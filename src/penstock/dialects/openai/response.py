@@ -18,7 +18,23 @@ _NULL_USAGE = b',"usage":null'
 class _Usage(Struct, gc=False):
     # Some count in floats, as JSON's numbers are.
     prompt_tokens: int | float | None = None
-    completion_tokens: int | float | None = None
+    told_tokens: int | float | None = msgspec.field(default=None, name="completion_tokens")
+    total_tokens: Any = None
+    completion_tokens_details: Any = None
+
+    @property
+    def completion_tokens(self) -> int | float | None:
+        """All output: xAI counts reasoning beside what it tells here, as its total shows.
+
+        docs.x.ai/docs/key-information/consumption-and-rate-limits, as quoted in github.com/vercel/ai/pull/12425,
+        2026-11-21.
+        """
+        details = self.completion_tokens_details
+        reasoning = details.get("reasoning_tokens") if isinstance(details, dict) else None
+        output = self.told_tokens or 0
+        if isinstance(reasoning, int) and self.total_tokens == (self.prompt_tokens or 0) + output + reasoning:
+            return output + reasoning
+        return self.told_tokens
 
 
 class _Function(Struct, gc=False):

@@ -1,8 +1,7 @@
-"""Reading a JSON body: bounded, parsed once, and every mistake told in plain words with the field's name."""
+"""Reading a JSON body: bounded, and every mistake told in plain words with the field's name."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
@@ -13,11 +12,10 @@ from penstock.core.errors import (
     BodyTooLarge,
     InvalidParameter,
     InvalidRequest,
-    JsonTooDeep,
     MalformedJson,
     UnsupportedMediaType,
 )
-from penstock.dialects.openai.request import MAX_DEPTH
+from penstock.dialects.json_body import read_object
 from penstock.edge.native.shapes import CONTRADICTION, whole
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -27,8 +25,6 @@ MOST_BODY_BYTES = 4 * 1024 * 1024
 
 # A field name is the caller's text too: told back, but no more of it than a person wants to read.
 SHOWN_NAME_CHARS = 64
-
-_PLACE = re.compile(r"line (\d+) column (\d+)")
 
 # What a field must be, by pydantic's kind of mistake (errors.pydantic.dev, 2.14), in the words of the data plane.
 _MUST_BE = {
@@ -51,43 +47,45 @@ _MUST_BE = {
 }
 
 
-async def read_model(request: Request, model: type[Model]) -> Model:
-    """The request's body as a ``model``.
-
-    Raises ``UnsupportedMediaType``, ``BodyTooLarge``, ``MalformedJson``, ``JsonTooDeep``, ``InvalidParameter``.
-    """
+async def read_body(request: Request) -> bytes:
+    """The request's whole body. Raises ``UnsupportedMediaType``, ``BodyTooLarge``."""
     kind = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
     if kind != "application/json":
-        raise UnsupportedMediaType("Send the body as JSON, with `content-type: application/json`.")
+        raise UnsupportedMediaType("Send the body as JSON, with 'content-type: application/json'.")
     if request.headers.get("content-encoding", "identity").lower() != "identity":
-        raise UnsupportedMediaType("Send the body uncompressed, without a `content-encoding` header.")
-    body = await _read(request)
+        raise UnsupportedMediaType("Send the body uncompressed, without a 'content-encoding'.")
+    body = bytearray()
+    size_bytes = 0
+    async for piece in request.stream():
+        size_bytes += len(piece)
+        if (
+            size_bytes <= MOST_BODY_BYTES
+        ):  # what is too much is dropped, but read: many clients send all before they look
+            body += piece
+    if size_bytes > MOST_BODY_BYTES:
+        raise BodyTooLarge(f"The body is over the limit of {MOST_BODY_BYTES} bytes: send less.")
+    return bytes(body)
+
+
+def read_model(body: bytes, model: type[Model]) -> Model:
+    """A body as a ``model``. Raises ``MalformedJson``, ``JsonTooDeep``, ``InvalidParameter``."""
+    read_object(body)
     try:
         return model.model_validate_json(body)
     except ValidationError as error:
         raise explain(error.errors(include_url=False, include_input=False)) from None
 
 
-def explain(mistakes: Sequence[Any]) -> InvalidRequest:
-    """The first of pydantic's ``mistakes`` as an error for the caller."""
+def explain(mistakes: Sequence[Any], *, within: int = 0) -> InvalidRequest:
+    """The first of pydantic's ``mistakes`` as an error for the caller; ``within`` parts of its place are not the name."""
     mistake = mistakes[0]
     kind, context = str(mistake["type"]), mistake.get("ctx", {})
-    if kind == "json_invalid":
-        return _unreadable(str(mistake["msg"]))
-    name = ".".join(str(part) for part in mistake["loc"] if part not in ("query", "path"))[:SHOWN_NAME_CHARS]
-    if name:
-        return InvalidParameter(_field_mistake(name, kind, context), param=name)
+    if kind == "json_invalid":  # what ``read_object`` takes and pydantic does not
+        return MalformedJson("The body holds a number with too many digits.")
     if kind == CONTRADICTION:
         return InvalidParameter(str(mistake["msg"]), param=context["param"])
-    return MalformedJson("The body must be a JSON object.")
-
-
-def _unreadable(reason: str) -> InvalidRequest:
-    if "recursion limit" in reason:
-        return JsonTooDeep(f"The body nests arrays and objects deeper than {MAX_DEPTH} levels. Send a flatter one.")
-    place = _PLACE.search(reason)
-    where = f": line {place[1]}, column {place[2]}" if place else ""
-    return MalformedJson(f"The body is not valid JSON{where}.")
+    name = ".".join(map(str, mistake["loc"][within:]))[:SHOWN_NAME_CHARS]
+    return InvalidParameter(_field_mistake(name, kind, context), param=name)
 
 
 def _field_mistake(name: str, kind: str, context: dict[str, Any]) -> str:
@@ -97,12 +95,3 @@ def _field_mistake(name: str, kind: str, context: dict[str, Any]) -> str:
         return f"There is no field `{name}` here; /docs lists those there are."
     bounds = {bound: whole(value) for bound, value in context.items()}
     return f"`{name}` must {_MUST_BE.get(kind, 'be of another type').format(**bounds)}.".replace("'", "`")
-
-
-async def _read(request: Request) -> bytes:
-    body = bytearray()
-    async for piece in request.stream():
-        body += piece
-        if len(body) > MOST_BODY_BYTES:
-            raise BodyTooLarge(f"The body is larger than {MOST_BODY_BYTES} bytes; send less text.")
-    return bytes(body)

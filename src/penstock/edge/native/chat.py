@@ -11,13 +11,15 @@ from starlette.responses import Response
 
 from penstock.core.answer import CANCEL, END, Answer
 from penstock.core.call import Call, Identity, PromptRef, Trail, Usage
-from penstock.core.errors import UnknownTenant
+from penstock.core.errors import InvalidRequest, PenstockError, PermissionDenied, UnknownTenant
+from penstock.core.ports import Gateway
 from penstock.core.tokens import estimate_tokens
+from penstock.dialects.json_body import read_object
 from penstock.dialects.openai import Completion, compose_fields, read_completion
 from penstock.edge.headers import answer_headers
 from penstock.edge.native.access import as_tenant, prove
 from penstock.edge.native.asked_headers import parameters
-from penstock.edge.native.body import read_model
+from penstock.edge.native.body import read_body, read_model
 from penstock.edge.native.errors import failures, remember, request_id
 from penstock.edge.native.shapes import ChatAnswer, ChatRequest, TokenUsage
 from penstock.edge.native.waiting import answer_while_connected
@@ -25,6 +27,9 @@ from penstock.edge.native.wiring import Wiring
 from penstock.edge.openai.asks import read_tags, read_trace_id
 
 NANO = 1_000_000_000
+
+# Of a request that cannot be understood nothing is taken.
+NOTHING_ASKED = ChatRequest.model_construct(task="")
 
 EXAMPLE = {
     "tenant_id": "tenant_pro",
@@ -48,8 +53,8 @@ def chat_routes(wiring: Wiring) -> APIRouter:
         """
         received_at_s = wiring.clock()
         identity = prove(wiring.gateway, request)
-        asked = await read_model(request, ChatRequest)
-        call = compose(wiring, request, asked, as_tenant(identity, asked.tenant_id), received_at_s)
+        body = await read_body(request)
+        call = compose(wiring, request, identity, body, received_at_s)
         remember(request, call)
         try:
             answer = await answer_while_connected(wiring.gateway, call, request.receive)
@@ -85,9 +90,20 @@ def chat_routes(wiring: Wiring) -> APIRouter:
     return router
 
 
-def compose(wiring: Wiring, request: Request, asked: ChatRequest, identity: Identity, received_at_s: float) -> Call:
-    """The request as the pipeline takes it: the body's fields, and what the data plane too reads in headers."""
+def compose(wiring: Wiring, request: Request, identity: Identity | None, body: bytes, received_at_s: float) -> Call:
+    """The request as the pipeline takes it: the body's fields, and what the data plane too reads in headers.
+
+    What is invalid becomes a call too, to be counted, limited and recorded.
+    """
     headers = dict(request.scope["headers"])
+    invalid: PenstockError | None = None
+    tags: dict[str, str] = {}
+    try:
+        asked = read_model(body, ChatRequest)
+        caller = as_tenant(identity, asked.tenant_id)
+        tags = read_tags(headers)
+    except (InvalidRequest, PermissionDenied) as error:
+        asked, caller, invalid = NOTHING_ASKED, blamed(wiring.gateway, identity, body), error
     prompt = None
     messages: list[dict[str, str]] = []
     text = asked.message or ""
@@ -102,7 +118,7 @@ def compose(wiring: Wiring, request: Request, asked: ChatRequest, identity: Iden
         trace_id=read_trace_id(headers) or urandom(16).hex(),
         endpoint="/chat",
         dialect="openai",
-        identity=identity,
+        identity=caller,
         model=asked.model,
         task=asked.task,
         fields=compose_fields(messages, temperature=asked.temperature, max_output_tokens=asked.max_output_tokens),
@@ -115,7 +131,23 @@ def compose(wiring: Wiring, request: Request, asked: ChatRequest, identity: Iden
         prompt=prompt,
         cache=asked.cache,
         explain=asked.explain or headers.get(b"x-penstock-explain") == b"1",
-        tags=read_tags(headers),
+        tags=tags,
+        invalid=invalid,
+    )
+
+
+def blamed(gateway: Gateway, identity: Identity | None, body: bytes) -> Identity:
+    """Whose an invalid request is: the key's tenant, or the one that the body names all the same; else nobody's."""
+    if identity is not None and not identity.admin:
+        return identity
+    try:
+        tenant = msgspec.json.decode(read_object(body)["tenant_id"], type=str)
+    except (InvalidRequest, KeyError, msgspec.DecodeError):
+        tenant = ""
+    return Identity(
+        tenant=tenant if tenant in gateway.policy.tenants else "",
+        key_name="keyless" if identity is None else identity.key_name,
+        admin=identity is not None,
     )
 
 

@@ -129,8 +129,11 @@ async def _told(request: Request, error: Exception) -> Response:
 
 async def _unrouted(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - as in _told
-    if error.status_code == MethodNotAllowed.status or request.scope["path"] in DATA_PLANE_PATHS:
+    of_data_plane = request.scope["path"] in DATA_PLANE_PATHS and request.method != "POST"
+    if error.status_code == MethodNotAllowed.status or of_data_plane:
         allowed = (error.headers or {}).get("Allow", "POST")
+        if "GET" in allowed:  # ``Guard`` answers HEAD wherever GET is
+            allowed = "GET, HEAD"
         response = render(request, MethodNotAllowed(f"This path takes {allowed}."))
         response.headers["allow"] = allowed
         return response
@@ -146,4 +149,4 @@ def _no_such_path(path: str) -> NotFound:
 
 async def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - as in _told
-    return render(request, explain(error.errors()))
+    return render(request, explain(error.errors(), within=1))  # each place begins with "query"

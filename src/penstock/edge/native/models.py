@@ -48,6 +48,8 @@ def models_routes(wiring: Wiring) -> APIRouter:
         for card in visible_models(gateway.policy, identity):
             if card["id"] == model_id:
                 return JSONResponse(card)
-        raise ModelNotFound("Your key may call no model of that name; GET /v1/models lists those it may.")
+        raise ModelNotFound(
+            "Your key may call no model of that name; GET /v1/models lists those it may.", param="model"
+        )
 
     return router

@@ -6,14 +6,14 @@ import math
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Depends, Path, Query
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from penstock.core.errors import InvalidParameter, NotFound, PermissionDenied
 from penstock.core.ports import AuditQuery, Fault
 from penstock.edge.native.access import prove, require_admin
-from penstock.edge.native.body import read_model
+from penstock.edge.native.body import read_body, read_model
 from penstock.edge.native.errors import failures
 from penstock.edge.native.shapes import LATEST_S, AuditEvents, AuditFilter, FaultRequest, FaultState
 from penstock.edge.native.wiring import Wiring
@@ -49,8 +49,12 @@ def audit_routes(wiring: Wiring) -> APIRouter:
     """``GET /audit``."""
     router = APIRouter(tags=["Operations"])
 
+    async def known(request: Request) -> None:
+        prove(wiring.gateway, request)
+
     @router.get(
         "/audit",
+        dependencies=[Depends(known)],  # asked before the query is read, of which a stranger is told nothing
         response_model=AuditEvents,
         response_description="One page.",
         responses=failures(400, 401, 403, 500, 503),
@@ -107,7 +111,7 @@ def debug_routes(wiring: Wiring) -> APIRouter:
         if not wiring.gateway.debug:
             raise NotFound("Debug paths are off; `server.debug: true` in the config turns them on.")
         require_admin(wiring.gateway, request)
-        asked = await read_model(request, FaultRequest)
+        asked = read_model(await read_body(request), FaultRequest)
         fault = Fault(kind=asked.kind, rate=asked.rate) if asked.fail else None
         wiring.gateway.set_fault(name, fault)
         return JSONResponse(
