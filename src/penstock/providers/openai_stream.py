@@ -14,7 +14,7 @@ from penstock.dialects.openai.sse import SseSplitter
 EVENT_LIMIT_BYTES = 8 * 1024 * 1024
 # What a provider may send before the first event with content.
 EARLY_LIMIT_BYTES = 8 * 1024 * 1024
-# How long a body may stay open after [DONE]: closed cleanly, its connection can be used again.
+# How long a body may stay open after [DONE], unseen by the client: if it ends, its connection can be used again.
 DONE_GRACE_S = 0.5
 
 
@@ -31,15 +31,18 @@ class ChunkReader:
         self._usage: Usage | None = None
         self._input_tokens = call.input_tokens
         self._output_tokens = 0
-        self._open_choices = call.choices
-        self._keep_usage = call.include_usage
+        self._choices = call.choices
+        self._finished_choices: set[int] = set()
+        self._usage_asked = call.include_usage
+        self._usage_chunk = b""
+        self._last_chunk = b""
         self._splitter = SseSplitter(EVENT_LIMIT_BYTES)
-        self._rewrite = ChunkRewriter(alias, keep_usage=call.include_usage).rewrite
+        self._rewriter = ChunkRewriter(alias, keep_usage=call.include_usage)
 
     @property
     def finished(self) -> bool:
         """Whether the answer is complete, whatever may still follow."""
-        return self._open_choices <= 0
+        return len(self._finished_choices) >= self._choices
 
     @property
     def usage(self) -> Usage:
@@ -47,26 +50,36 @@ class ChunkReader:
         said = self._usage
         if said is not None and (said.output_tokens or not self._output_tokens):
             return said
-        input_tokens = self._input_tokens if said is None else said.input_tokens
+        input_tokens = self._input_tokens if said is None else said.input_tokens or self._input_tokens
         return Usage(input_tokens, self._output_tokens, estimated=True)
 
     def read(self, data: bytes, events: list[Event]) -> None:
         """Append the events that ``data`` completes. Raises ``UpstreamMalformed`` behind the last good one."""
-        for payload in self._splitter.feed(data):
-            self._take(payload, events)
+        self._take(self._splitter.feed(data), events)
 
     def flush(self, events: list[Event]) -> None:
         """The body has ended: append the event that its last blank line is missing from, if any."""
-        for payload in self._splitter.flush():
-            self._take(payload, events)
+        self._take(self._splitter.flush(), events)
 
-    def _take(self, payload: bytes, events: list[Event]) -> None:
-        if self.done:
-            return
-        if payload == b"[DONE]":
-            self.done = True
-            return
+    def ending(self) -> Event:
+        """The last event: the stream's usage, as the one chunk of it for a client that asked and was not told yet."""
+        usage, chunk = self.usage, self._usage_chunk
+        if self._usage_asked and usage.estimated:
+            chunk = self._rewriter.usage_chunk(self._last_chunk, usage)
+        return Event(_framed(chunk) if chunk else b"", "openai", "usage", usage)
+
+    def _take(self, payloads: list[bytes], events: list[Event]) -> None:
+        for payload in payloads:
+            if payload == b"[DONE]":
+                self.done = True
+                break
+            self._take_chunk(payload, events)
+
+    def _take_chunk(self, payload: bytes, events: list[Event]) -> None:
         chunk = read_chunk(payload)
+        if b"\n" in payload:  # between values, for strings hold none; an event of ours is one line
+            payload = payload.replace(b"\n", b" ")
+        self._last_chunk = payload
         kind: EventKind = "started"
         reason = usage = None
         for choice in chunk.choices or ():
@@ -76,19 +89,25 @@ class ChunkReader:
                 self._output_tokens += delta.estimated_tokens
             if choice.finish_reason:
                 reason = choice.finish_reason
-                self._open_choices -= 1
+                self._finished_choices.add(choice.index)
         if reason is not None:
             kind = "finished"
         if kind != "started":
             self.has_content = True
-        if chunk.wire_usage is not None:
-            usage = chunk.usage
-            self._usage = usage or self._usage
+        if chunk.wire_usage is None:
+            raw = self._rewriter.rewrite(payload, chunk)
+        else:
+            self._usage = usage = chunk.usage or self._usage
+            told = self._usage_asked and not self.usage.estimated
+            raw = self._rewriter.rewrite(payload, chunk) if told else self._rewriter.without_usage(payload)
+            self._usage_chunk = raw if told and not chunk.choices else b""
             if not chunk.choices:
-                kind = "usage"
-        withheld = kind == "usage" and not self._keep_usage
-        raw = b"" if withheld else b"data: " + self._rewrite(payload, chunk) + b"\n\n"
-        events.append(Event(raw, "openai", kind, usage, reason))
+                return  # told at the end, so that it is told once
+        events.append(Event(_framed(raw), "openai", kind, usage, reason))
+
+
+def _framed(chunk: bytes) -> bytes:
+    return b"data: " + chunk + b"\n\n"
 
 
 class Relay:
@@ -108,14 +127,16 @@ class Relay:
         self._early_bytes = 0
         self._handed_on = False
         self._over = False
+        self._body_over = False
         self._grace: asyncio.TimerHandle | None = None
         response.attach(self)
 
     # --- the provider's side ---
 
     def body_received(self, data: bytes) -> None:
-        """Turn one read into one push."""
+        """Turn one read into one push. What follows ``[DONE]`` is not read."""
         if self._over:
+            self._release()
             return
         events: list[Event] = []
         try:
@@ -125,12 +146,14 @@ class Relay:
             self._break(error)
             return
         self._push(events)
-        if self._reader.done and self._grace is None:
-            self._grace = asyncio.get_running_loop().call_later(DONE_GRACE_S, self._finish)
+        if self._reader.done and not self._over:
+            self._finish()
 
     def body_ended(self) -> None:
         """A body may end without ``[DONE]`` once every choice has finished."""
+        self._body_over = True
         if self._over:
+            self._release()
             return
         events: list[Event] = []
         try:
@@ -148,7 +171,9 @@ class Relay:
 
     def body_failed(self, error: Exception) -> None:
         """A cut after the last finish reason costs the caller nothing."""
+        self._body_over = True
         if self._over:
+            self._release()
             return
         if self._reader.done or self._reader.finished:
             self._finish()
@@ -168,15 +193,21 @@ class Relay:
         self._response.resume()
 
     def close(self) -> None:
-        """Free the connection; an answer that was cut short has its usage estimated from what had come."""
+        """Free the connection, unless the end of its body may still come; usage is what the reader makes of it all."""
         self._over = True
-        if self._grace is not None:
-            self._grace.cancel()
-        if self.answer.usage is None:
-            self.answer.usage = self._reader.usage
-        self._response.close()
+        self.answer.usage = self._reader.usage
+        if self._body_over or not self._reader.done:
+            self._release()
+        elif self._grace is None:
+            self._response.resume()
+            self._grace = asyncio.get_running_loop().call_later(DONE_GRACE_S, self._response.close)
 
     # --- within ---
+
+    def _release(self) -> None:
+        if self._grace is not None:
+            self._grace.cancel()
+        self._response.close()
 
     def _push(self, events: list[Event]) -> None:
         if self._handed_on:
@@ -186,7 +217,8 @@ class Relay:
         self._early += events
         if self._reader.has_content:
             self._handed_on = True
-            self.answer.feed(self._early)
+            early, self._early = self._early, []
+            self.answer.feed(early)
             if not self.first_content.done():
                 self.first_content.set_result(None)
             return
@@ -199,8 +231,7 @@ class Relay:
             self._break(UpstreamCut("The provider's stream ended without content."))
             return
         self._over = True
-        if self._reader.usage.estimated:
-            self.answer.feed([Event(b"", "openai", "usage", self._reader.usage)])
+        self.answer.feed([self._reader.ending()])
         self.answer.end(END)
 
     def _break(self, error: PenstockError) -> None:
