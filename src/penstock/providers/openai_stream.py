@@ -10,6 +10,7 @@ from penstock.core.errors import PenstockError, UpstreamCut, UpstreamMalformed
 from penstock.core.ports import HttpResponse
 from penstock.dialects.openai.response import ChunkRewriter, read_chunk
 from penstock.dialects.openai.sse import SseSplitter
+from penstock.dialects.openai.stencil import Stencil
 
 EVENT_LIMIT_BYTES = 8 * 1024 * 1024
 # What a provider may send before the first event with content.
@@ -38,6 +39,7 @@ class ChunkReader:
         self._last_chunk = b""
         self._splitter = SseSplitter(EVENT_LIMIT_BYTES)
         self._rewriter = ChunkRewriter(alias, keep_usage=call.include_usage)
+        self._stencil = Stencil(self._rewriter)
 
     @property
     def finished(self) -> bool:
@@ -47,15 +49,20 @@ class ChunkReader:
     @property
     def usage(self) -> Usage:
         """As the provider said last, else estimated from what it sent; a count of no output is none."""
-        said = self._usage
-        if said is not None and (said.output_tokens or not self._output_tokens):
+        said, output_tokens = self._usage, self._output_tokens + self._stencil.tokens
+        if said is not None and (said.output_tokens or not output_tokens):
             return said
         input_tokens = self._input_tokens if said is None else said.input_tokens or self._input_tokens
-        return Usage(input_tokens, self._output_tokens, estimated=True)
+        return Usage(input_tokens, output_tokens, estimated=True)
 
     def read(self, data: bytes, events: list[Event]) -> None:
         """Append the events that ``data`` completes. Raises ``UpstreamMalformed`` behind the last good one."""
-        self._take(self._splitter.feed(data), events)
+        if self._splitter.between_events:
+            passed = self._stencil.apply(data, events)
+            if passed:
+                data = data[passed:]
+        if data:
+            self._take(self._splitter.feed(data), events)
 
     def flush(self, events: list[Event]) -> None:
         """The body has ended: append the event that its last blank line is missing from, if any."""
@@ -95,6 +102,8 @@ class ChunkReader:
         if kind != "started":
             self.has_content = True
         if chunk.wire_usage is None:
+            if kind == "delta":
+                self._stencil.learn(payload, chunk)
             raw = self._rewriter.rewrite(payload, chunk)
         else:
             self._usage = usage = chunk.usage or self._usage
@@ -210,9 +219,10 @@ class Relay:
         self._response.close()
 
     def _push(self, events: list[Event]) -> None:
+        if not events:
+            return
         if self._handed_on:
-            if events:
-                self.answer.feed(events)
+            self.answer.feed(events)
             return
         self._early += events
         if self._reader.has_content:
