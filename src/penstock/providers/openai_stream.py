@@ -8,7 +8,7 @@ from penstock.core.answer import END, Answer, Event, EventKind, Outcome
 from penstock.core.call import Call, Usage
 from penstock.core.errors import PenstockError, UpstreamCut, UpstreamMalformed
 from penstock.core.ports import HttpResponse
-from penstock.dialects.openai.response import ChunkRewriter, read_chunk
+from penstock.dialects.openai.response import Chunk, ChunkRewriter, read_chunk
 from penstock.dialects.openai.sse import SseSplitter
 from penstock.dialects.openai.stencil import Stencil
 
@@ -61,62 +61,59 @@ class ChunkReader:
             passed = self._stencil.apply(data, events)
             if passed:
                 data = data[passed:]
-        if data:
-            self._take(self._splitter.feed(data), events)
+        for payload in self._splitter.feed(data) if data else ():
+            self._take(payload, events)
 
     def flush(self, events: list[Event]) -> None:
         """The body has ended: append the event that its last blank line is missing from, if any."""
-        self._take(self._splitter.flush(), events)
+        for payload in self._splitter.flush():
+            self._take(payload, events)
 
     def ending(self) -> Event:
         """The last event: the stream's usage, as the one chunk of it for a client that asked and was not told yet."""
         usage, chunk = self.usage, self._usage_chunk
         if self._usage_asked and usage.estimated:
             chunk = self._rewriter.usage_chunk(self._last_chunk, usage)
-        return Event(_framed(chunk) if chunk else b"", "openai", "usage", usage)
+        return Event(b"data: " + chunk + b"\n\n" if chunk else b"", "openai", "usage", usage)
 
-    def _take(self, payloads: list[bytes], events: list[Event]) -> None:
-        for payload in payloads:
-            if payload == b"[DONE]":
-                self.done = True
-                break
-            self._take_chunk(payload, events)
-
-    def _take_chunk(self, payload: bytes, events: list[Event]) -> None:
+    def _take(self, payload: bytes, events: list[Event]) -> None:
+        if self.done or payload == b"[DONE]":
+            self.done = True
+            return
         chunk = read_chunk(payload)
         if b"\n" in payload:  # between values, for strings hold none; an event of ours is one line
             payload = payload.replace(b"\n", b" ")
         self._last_chunk = payload
         kind: EventKind = "started"
-        reason = usage = None
+        reason = text = usage = None
         for choice in chunk.choices or ():
             delta = choice.delta
             if delta:
-                kind = "delta"
+                kind, text = "delta", delta.content
                 self._output_tokens += delta.estimated_tokens
             if choice.finish_reason:
                 reason = choice.finish_reason
                 self._finished_choices.add(choice.index)
         if reason is not None:
             kind = "finished"
-        if kind != "started":
-            self.has_content = True
-        if chunk.wire_usage is None:
-            if kind == "delta":
-                self._stencil.learn(payload, chunk)
-            raw = self._rewriter.rewrite(payload, chunk)
-        else:
-            self._usage = usage = chunk.usage or self._usage
-            told = self._usage_asked and not self.usage.estimated
-            raw = self._rewriter.rewrite(payload, chunk) if told else self._rewriter.without_usage(payload)
-            self._usage_chunk = raw if told and not chunk.choices else b""
+        self.has_content = self.has_content or kind != "started"
+        if chunk.wire_usage is not None:
+            usage, raw = self._hear(payload, chunk)
             if not chunk.choices:
-                return  # told at the end, so that it is told once
-        events.append(Event(_framed(raw), "openai", kind, usage, reason))
+                return
+        else:
+            raw = self._rewriter.rewrite(payload, chunk)
+            if text:
+                self._stencil.learn(payload, chunk)
+        events.append(Event(b"data: " + raw + b"\n\n", "openai", kind, usage, reason))
 
-
-def _framed(chunk: bytes) -> bytes:
-    return b"data: " + chunk + b"\n\n"
+    def _hear(self, payload: bytes, chunk: Chunk) -> tuple[Usage | None, bytes]:
+        """What a chunk says of usage, and the chunk for the client; one of usage alone waits for the end."""
+        self._usage = chunk.usage or self._usage
+        told = self._usage_asked and not self.usage.estimated
+        raw = self._rewriter.rewrite(payload, chunk) if told else self._rewriter.without_usage(payload)
+        self._usage_chunk = raw if told and not chunk.choices else b""
+        return self._usage, raw
 
 
 class Relay:

@@ -66,7 +66,7 @@ def test_it_passes_on_what_parsing_makes_of_the_same_bytes(
         if passed:
             assert raw == framed(rewriter.rewrite(one, read_chunk(one)))
         else:
-            assert not text.isprintable() or '"' in text or "\\" in text
+            assert not text.replace("\n", "").isprintable() or '"' in text or "\\" in text
 
 
 @pytest.mark.parametrize("fields", SHAPES)
@@ -85,7 +85,9 @@ def test_several_events_of_one_read_are_passed_on_up_to_the_first_that_does_not_
     "other",
     [
         payload(""),
-        payload("a\nb"),
+        payload("a\tb"),
+        payload("a").replace(b'"a"', b'"\\\\nb"'),
+        payload("a").replace(b'"a"', b'"a\\"'),
         payload('a"b'),
         payload("a", "stop"),
         payload("a", usage={"prompt_tokens": 1, "completion_tokens": 1}),

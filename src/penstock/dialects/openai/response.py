@@ -181,7 +181,8 @@ def read_chunk(payload: bytes) -> Chunk:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         msg = "The provider's stream holds an event that is not a chat completion chunk."
         raise UpstreamMalformed(msg) from None
-    _refuse_error(chunk.error)
+    if len(chunk.error):
+        _refuse_error(chunk.error)
     return chunk
 
 

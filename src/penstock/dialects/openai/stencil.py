@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from penstock.core.answer import Event
 from penstock.core.errors import UpstreamMalformed
 from penstock.core.tokens import estimate_tokens
@@ -16,7 +18,7 @@ _TRIALS = 4
 
 
 class Stencil:
-    """Passes on events that equal a parsed one byte for byte, but for a text without escapes.
+    """Passes on events that equal a parsed one byte for byte, but for a text without escapes other than line ends.
 
     Such an event is as valid as that one and says nothing else: it is changed in the same places, without a second
     look. ``tokens`` estimates the text that was passed on.
@@ -46,7 +48,7 @@ class Stencil:
                 if not data.startswith(tail, stop) or not data[rest:stop].isalnum():
                     break
                 stop += len(tail)
-            text = data[start:end].decode(errors="surrogateescape")
+            text = data[start:end].decode(errors="surrogateescape").replace("\\n", " ")
             if not text or "\\" in text or not text.isprintable():
                 break
             self.tokens += estimate_tokens(text)
@@ -61,7 +63,7 @@ class Stencil:
         text = _text_alone(chunk)
         if not text or not self._trials:
             return
-        before, found, after = payload.partition(b'"%b"' % text.encode("utf-8", "surrogatepass"))
+        before, found, after = payload.partition(msgspec.json.encode(text))
         before, after = b"data: " + before + b'"', b'"' + after + b"\n\n"
         known = before == self._before and after.startswith(self._after)  # all but what its text holds
         if known or not found:
