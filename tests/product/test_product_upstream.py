@@ -135,6 +135,60 @@ async def test_a_stream_is_relayed_as_it_comes_and_usage_stays_behind(works: Wor
     assert (event["input_tokens"], event["output_tokens"], event["cost_nano_usd"]) == (3, 4, 7000)
 
 
+async def test_a_client_that_asked_for_usage_gets_the_estimate_where_the_provider_says_nothing(works: Works) -> None:
+    async def reply(_: Upstream, __: Asked, writer: asyncio.StreamWriter) -> None:
+        await begin_stream(writer)
+        await send(writer, text_event("one two three four") + text_event("", "stop") + b"data: [DONE]\n\n")
+        writer.write(b"0\r\n\r\n")
+
+    works.main.reply = reply
+    stream = await works.client.chat.completions.create(
+        model="alias", messages=HELLO, stream=True, stream_options={"include_usage": True}
+    )
+    *_, finish, last = [chunk async for chunk in stream]
+    assert finish.choices[0].finish_reason == "stop"
+    assert (last.id, last.created, last.object, last.model, last.choices) == ("c", 1, finish.object, "alias", [])
+    assert finish.usage is None
+    assert last.usage is not None
+    event = await works.last_event()
+    assert event["usage_estimated"]
+    assert (last.usage.prompt_tokens, last.usage.completion_tokens) == (event["input_tokens"], event["output_tokens"])
+    assert last.usage.total_tokens == event["input_tokens"] + event["output_tokens"]
+    assert event["cost_nano_usd"] == 1000 * last.usage.total_tokens
+
+
+async def test_a_stream_ends_at_done_and_its_connection_is_used_again_when_the_body_ends_later(works: Works) -> None:
+    end_body = asyncio.Event()
+    connections: set[asyncio.StreamReader] = set()
+
+    async def reply(_: Upstream, asked: Asked, writer: asyncio.StreamWriter) -> None:
+        connections.add(asked.reader)
+        await begin_stream(writer)
+        await send(writer, text_event("Hello") + text_event("", "stop") + b"data: [DONE]\n\n")
+        await end_body.wait()
+        writer.write(b"0\r\n\r\n")
+
+    works.main.reply = reply
+    for _ in range(2):
+        stream = await works.client.chat.completions.create(model="alias", messages=HELLO, stream=True)
+        async for _chunk in stream:
+            pass
+        end_body.set()
+        assert (await works.last_event())["status"] == "ok"
+    assert len(connections) == 1
+
+
+async def test_tools_and_how_they_may_be_called_reach_the_upstream_as_they_came(works: Works) -> None:
+    tool: Any = {"type": "function", "function": {"name": "look_up", "parameters": {"type": "object"}}}
+    for parallel in (False, True):
+        await works.client.chat.completions.create(
+            model="alias", messages=HELLO, tools=[tool], tool_choice="auto", parallel_tool_calls=parallel
+        )
+    assert [asked.json["parallel_tool_calls"] for asked in works.main.asked] == [False, True]
+    assert {json.dumps(asked.json["tools"]) for asked in works.main.asked} == {json.dumps([tool])}
+    assert {asked.json["tool_choice"] for asked in works.main.asked} == {"auto"}
+
+
 async def test_leaving_before_the_answer_cancels_the_upstream(works: Works) -> None:
     arrived = asyncio.Event()
 

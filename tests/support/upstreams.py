@@ -17,9 +17,13 @@ class ScriptedResponse:
         self.body = body
         self.receiver: Receiver | None = None
         self.attached = asyncio.Event()
-        self.closed = False
+        self.gone = asyncio.Event()
         self.flow: list[str] = []
         self.unreadable: Exception | None = None
+
+    @property
+    def closed(self) -> bool:
+        return self.gone.is_set()
 
     async def read(self, limit_bytes: int) -> bytes:
         assert limit_bytes > 0
@@ -38,7 +42,7 @@ class ScriptedResponse:
         self.flow.append("resume")
 
     def close(self) -> None:
-        self.closed = True
+        self.gone.set()
 
     def push(self, *data: bytes) -> None:
         """One read for each of ``data``."""

@@ -112,15 +112,15 @@ class Answer:
 
     def feed(self, events: Sequence[Event]) -> None:
         """Push events towards the sink; ignored after the end."""
-        if self.outcome is not None or self._pending_end is not None:
-            return
-        self.last_event_at_s = monotonic()
-        if self._sink is None:
+        sink = self._sink
+        if sink is not None:  # never after the end
+            self.last_event_at_s = monotonic()
+            self._deliver(events, sink)
+        elif self.outcome is None and self._pending_end is None:
+            self.last_event_at_s = monotonic()
             self._held.extend(events)
             if len(self._held) >= self.HELD_EVENTS and not self.paused:
                 self.pause()
-            return
-        self._deliver(events, self._sink)
 
     def end(self, outcome: Outcome = END) -> None:
         """The stream is over: complete, or broken by ``outcome.error``. Held back until the sink has all before it."""

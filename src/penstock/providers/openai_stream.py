@@ -8,13 +8,14 @@ from penstock.core.answer import END, Answer, Event, EventKind, Outcome
 from penstock.core.call import Call, Usage
 from penstock.core.errors import PenstockError, UpstreamCut, UpstreamMalformed
 from penstock.core.ports import HttpResponse
-from penstock.dialects.openai.response import ChunkRewriter, read_chunk
+from penstock.dialects.openai.response import Chunk, ChunkRewriter, read_chunk
 from penstock.dialects.openai.sse import SseSplitter
+from penstock.dialects.openai.stencil import Stencil
 
 EVENT_LIMIT_BYTES = 8 * 1024 * 1024
 # What a provider may send before the first event with content.
 EARLY_LIMIT_BYTES = 8 * 1024 * 1024
-# How long a body may stay open after [DONE]: closed cleanly, its connection can be used again.
+# How long a body may stay open after [DONE], unseen by the client: if it ends, its connection can be used again.
 DONE_GRACE_S = 0.5
 
 
@@ -31,28 +32,36 @@ class ChunkReader:
         self._usage: Usage | None = None
         self._input_tokens = call.input_tokens
         self._output_tokens = 0
-        self._open_choices = call.choices
-        self._keep_usage = call.include_usage
+        self._choices = call.choices
+        self._finished_choices: set[int] = set()
+        self._usage_asked = call.include_usage
+        self._usage_chunk = b""
+        self._last_chunk = b""
         self._splitter = SseSplitter(EVENT_LIMIT_BYTES)
-        self._rewrite = ChunkRewriter(alias, keep_usage=call.include_usage).rewrite
+        self._rewriter = ChunkRewriter(alias, keep_usage=call.include_usage)
+        self._stencil = Stencil(self._rewriter)
 
     @property
     def finished(self) -> bool:
         """Whether the answer is complete, whatever may still follow."""
-        return self._open_choices <= 0
+        return len(self._finished_choices) >= self._choices
 
     @property
     def usage(self) -> Usage:
         """As the provider said last, else estimated from what it sent; a count of no output is none."""
-        said = self._usage
-        if said is not None and (said.output_tokens or not self._output_tokens):
+        said, output_tokens = self._usage, self._output_tokens + self._stencil.tokens
+        if said is not None and (said.output_tokens or not output_tokens):
             return said
-        input_tokens = self._input_tokens if said is None else said.input_tokens
-        return Usage(input_tokens, self._output_tokens, estimated=True)
+        input_tokens = self._input_tokens if said is None else said.input_tokens or self._input_tokens
+        return Usage(input_tokens, output_tokens, estimated=True)
 
     def read(self, data: bytes, events: list[Event]) -> None:
         """Append the events that ``data`` completes. Raises ``UpstreamMalformed`` behind the last good one."""
-        for payload in self._splitter.feed(data):
+        if self._splitter.between_events:
+            passed = self._stencil.apply(data, events)
+            if passed:
+                data = data[passed:]
+        for payload in self._splitter.feed(data) if data else ():
             self._take(payload, events)
 
     def flush(self, events: list[Event]) -> None:
@@ -60,35 +69,51 @@ class ChunkReader:
         for payload in self._splitter.flush():
             self._take(payload, events)
 
+    def ending(self) -> Event:
+        """The last event: the stream's usage, as the one chunk of it for a client that asked and was not told yet."""
+        usage, chunk = self.usage, self._usage_chunk
+        if self._usage_asked and usage.estimated:
+            chunk = self._rewriter.usage_chunk(self._last_chunk, usage)
+        return Event(b"data: " + chunk + b"\n\n" if chunk else b"", "openai", "usage", usage)
+
     def _take(self, payload: bytes, events: list[Event]) -> None:
-        if self.done:
-            return
-        if payload == b"[DONE]":
+        if self.done or payload == b"[DONE]":
             self.done = True
             return
         chunk = read_chunk(payload)
+        if b"\n" in payload:  # between values, for strings hold none; an event of ours is one line
+            payload = payload.replace(b"\n", b" ")
+        self._last_chunk = payload
         kind: EventKind = "started"
-        reason = usage = None
+        reason = text = usage = None
         for choice in chunk.choices or ():
             delta = choice.delta
             if delta:
-                kind = "delta"
+                kind, text = "delta", delta.content
                 self._output_tokens += delta.estimated_tokens
             if choice.finish_reason:
                 reason = choice.finish_reason
-                self._open_choices -= 1
+                self._finished_choices.add(choice.index)
         if reason is not None:
             kind = "finished"
-        if kind != "started":
-            self.has_content = True
+        self.has_content = self.has_content or kind != "started"
         if chunk.wire_usage is not None:
-            usage = chunk.usage
-            self._usage = usage or self._usage
+            usage, raw = self._hear(payload, chunk)
             if not chunk.choices:
-                kind = "usage"
-        withheld = kind == "usage" and not self._keep_usage
-        raw = b"" if withheld else b"data: " + self._rewrite(payload, chunk) + b"\n\n"
-        events.append(Event(raw, "openai", kind, usage, reason))
+                return
+        else:
+            raw = self._rewriter.rewrite(payload, chunk)
+            if text:
+                self._stencil.learn(payload, chunk)
+        events.append(Event(b"data: " + raw + b"\n\n", "openai", kind, usage, reason))
+
+    def _hear(self, payload: bytes, chunk: Chunk) -> tuple[Usage | None, bytes]:
+        """What a chunk says of usage, and the chunk for the client; one of usage alone waits for the end."""
+        self._usage = chunk.usage or self._usage
+        told = self._usage_asked and not self.usage.estimated
+        raw = self._rewriter.rewrite(payload, chunk) if told else self._rewriter.without_usage(payload)
+        self._usage_chunk = raw if told and not chunk.choices else b""
+        return self._usage, raw
 
 
 class Relay:
@@ -108,14 +133,16 @@ class Relay:
         self._early_bytes = 0
         self._handed_on = False
         self._over = False
+        self._body_over = False
         self._grace: asyncio.TimerHandle | None = None
         response.attach(self)
 
     # --- the provider's side ---
 
     def body_received(self, data: bytes) -> None:
-        """Turn one read into one push."""
+        """Turn one read into one push. What follows ``[DONE]`` is not read."""
         if self._over:
+            self._release()
             return
         events: list[Event] = []
         try:
@@ -125,12 +152,14 @@ class Relay:
             self._break(error)
             return
         self._push(events)
-        if self._reader.done and self._grace is None:
-            self._grace = asyncio.get_running_loop().call_later(DONE_GRACE_S, self._finish)
+        if self._reader.done and not self._over:
+            self._finish()
 
     def body_ended(self) -> None:
         """A body may end without ``[DONE]`` once every choice has finished."""
+        self._body_over = True
         if self._over:
+            self._release()
             return
         events: list[Event] = []
         try:
@@ -148,7 +177,9 @@ class Relay:
 
     def body_failed(self, error: Exception) -> None:
         """A cut after the last finish reason costs the caller nothing."""
+        self._body_over = True
         if self._over:
+            self._release()
             return
         if self._reader.done or self._reader.finished:
             self._finish()
@@ -168,25 +199,33 @@ class Relay:
         self._response.resume()
 
     def close(self) -> None:
-        """Free the connection; an answer that was cut short has its usage estimated from what had come."""
+        """Free the connection, unless the end of its body may still come; usage is what the reader makes of it all."""
         self._over = True
-        if self._grace is not None:
-            self._grace.cancel()
-        if self.answer.usage is None:
-            self.answer.usage = self._reader.usage
-        self._response.close()
+        self.answer.usage = self._reader.usage
+        if self._body_over or not self._reader.done:
+            self._release()
+        elif self._grace is None:
+            self._response.resume()
+            self._grace = asyncio.get_running_loop().call_later(DONE_GRACE_S, self._response.close)
 
     # --- within ---
 
+    def _release(self) -> None:
+        if self._grace is not None:
+            self._grace.cancel()
+        self._response.close()
+
     def _push(self, events: list[Event]) -> None:
+        if not events:
+            return
         if self._handed_on:
-            if events:
-                self.answer.feed(events)
+            self.answer.feed(events)
             return
         self._early += events
         if self._reader.has_content:
             self._handed_on = True
-            self.answer.feed(self._early)
+            early, self._early = self._early, []
+            self.answer.feed(early)
             if not self.first_content.done():
                 self.first_content.set_result(None)
             return
@@ -199,8 +238,7 @@ class Relay:
             self._break(UpstreamCut("The provider's stream ended without content."))
             return
         self._over = True
-        if self._reader.usage.estimated:
-            self.answer.feed([Event(b"", "openai", "usage", self._reader.usage)])
+        self.answer.feed([self._reader.ending()])
         self.answer.end(END)
 
     def _break(self, error: PenstockError) -> None:

@@ -13,6 +13,8 @@ from penstock.core.tokens import estimate_tokens
 
 _NOTHING = (b"", b"null", b"[]", b"{}")
 _NULL_USAGE = b',"usage":null'
+# What every chunk of one stream has in common, beside the model.
+_ENVELOPE = ("id", "object", "created", "service_tier", "system_fingerprint")
 
 
 class _Usage(Struct, gc=False):
@@ -195,7 +197,8 @@ def read_chunk(payload: bytes) -> Chunk:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         msg = "The provider's stream holds an event that is not a chat completion chunk."
         raise UpstreamMalformed(msg) from None
-    _refuse_error(chunk.error)
+    if len(chunk.error):
+        _refuse_error(chunk.error)
     return chunk
 
 
@@ -211,7 +214,7 @@ class ChunkRewriter:
     def rewrite(self, payload: bytes, chunk: Chunk) -> bytes:
         """``payload``, of which ``chunk`` was read, as the caller is to see it."""
         if not self._keep_usage and chunk.wire_usage is not None:
-            return self._encode_again(payload)
+            return self.without_usage(payload)
         if chunk.model != self._model:
             self._learn(payload, chunk.model)
         old = self._old
@@ -221,6 +224,28 @@ class ChunkRewriter:
             return self._encode_again(payload)
         payload = payload[:at] + self._new + payload[at + len(old) :]
         return payload if self._keep_usage else payload.replace(_NULL_USAGE, b"", 1)
+
+    def without_usage(self, payload: bytes) -> bytes:
+        """The same, where what the provider says of usage is not to be believed."""
+        fields = _decode_fields(payload)
+        fields["model"] = self._alias
+        fields.pop("usage", None)
+        return _encode(fields)
+
+    def usage_chunk(self, payload: bytes, usage: Usage) -> bytes:
+        """The chunk that says ``usage`` at the end of the stream to which ``payload`` belongs.
+
+        Its shape is that of ``stream_options.include_usage`` (platform.openai.com/docs/api-reference, 2026-11-21).
+        """
+        fields = _decode_fields(payload)
+        chunk: dict[str, object] = {name: fields[name] for name in _ENVELOPE if name in fields}
+        chunk |= {"model": self._alias, "choices": []}
+        chunk["usage"] = {
+            "prompt_tokens": usage.input_tokens,
+            "completion_tokens": usage.output_tokens,
+            "total_tokens": usage.input_tokens + usage.output_tokens,
+        }
+        return _encode(chunk)
 
     def _learn(self, payload: bytes, model: str | None) -> None:
         self._model = model
@@ -232,10 +257,10 @@ class ChunkRewriter:
                 return
 
     def _encode_again(self, payload: bytes) -> bytes:
+        if not self._keep_usage:
+            return self.without_usage(payload)
         fields = _decode_fields(payload)
         fields["model"] = self._alias
-        if not self._keep_usage:
-            fields.pop("usage", None)
         return _encode(fields)
 
 

@@ -11,11 +11,12 @@ class SseSplitter:
     """Collects a stream and hands out the data of every event that is whole.
 
     Comments, event names, ids and retry times are dropped: no provider of this dialect needs them. ``limit_bytes``
-    bounds one event, and so what is kept between two reads.
+    bounds one event, and so what is kept between two reads. ``between_events`` is true while nothing is kept.
     """
 
     def __init__(self, limit_bytes: int) -> None:
         self._limit_bytes = limit_bytes
+        self.between_events = True
         self._rest = bytearray()
         self._after_cr = False
 
@@ -24,7 +25,7 @@ class SseSplitter:
         if (
             data.startswith(b"data: ")
             and data.endswith(b"\n\n")
-            and not self._rest
+            and self.between_events
             and not self._after_cr
             and len(data) <= self._limit_bytes
             and b"\r" not in data
@@ -46,9 +47,11 @@ class SseSplitter:
         rest += self._one_line_ending(data)
         if rest.find(b"\n\n", search_from) < 0:
             self._bound(rest)
+            self.between_events = not rest
             return []
         *blocks, tail = bytes(rest).split(b"\n\n")
         self._rest = bytearray(tail)
+        self.between_events = not tail
         self._bound(tail)
         payloads = []
         for block in blocks:
