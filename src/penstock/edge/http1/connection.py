@@ -24,10 +24,11 @@ class Connection(asyncio.Protocol):
         self.deadline_s = inf
         self._service = service
         self._limits = service.limits
-        self._turns = Turns(service.faces, service.app, service.limits.body_bytes, self._changed)
+        self._turns = Turns(service.faces, service.app, service.limits.body_bytes)
         self._held: list[bytes] = []
         self._held_bytes = 0
-        self._parsing = self._stale = False
+        # Whether one of the methods that go on is at it: what an exchange does meanwhile is seen by that one.
+        self._going_on = False
         self._unsent_bytes = 0
         self._wire: Wire
         self._intake: Intake
@@ -37,7 +38,7 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # streams only
         """Take the connection, or say at once that there are too many."""
         turns = self._turns
-        self._wire = turns.wire = Wire(transport, self._service.outlet, turns.advance)
+        self._wire = turns.wire = Wire(transport, self._service.outlet, self._go_on)
         self._intake = Intake(turns, self._limits, get_remote_addr(transport))
         self._service.opened(self)
         self.deadline_s = self._service.outlet.loop.time() + self._limits.head_s
@@ -76,7 +77,7 @@ class Connection(asyncio.Protocol):
         self._wire.flow.resume_writing()
         if self._turns.current is not None:
             self._turns.current.resume()
-        self._turns.advance()
+        self._go_on()
 
     # --- the server ---
 
@@ -113,20 +114,22 @@ class Connection(asyncio.Protocol):
     # --- within ---
 
     def _parse(self, data: bytes) -> None:
-        self._parsing = True
+        turns = self._turns
+        self._going_on = True
         if len(data) <= _SLICE_BYTES:
             self._intake.feed(data)
+            turns.advance()
         else:
             view = memoryview(data)
             for start in range(0, len(data), _SLICE_BYTES):
-                if self._turns.busy:
+                if turns.busy:
                     self._hold(data[start:])
                     break
                 self._intake.feed(view[start : start + _SLICE_BYTES])
-        self._parsing = False
-        if self._stale:
-            self._stale = False
-            self._changed()
+                turns.advance()
+        self._going_on = False
+        if turns.changed:
+            self._settle()
 
     def _hold(self, data: bytes) -> None:
         self._held.append(data)
@@ -134,10 +137,15 @@ class Connection(asyncio.Protocol):
         if self._held_bytes > self._limits.held_bytes:
             self._wire.flow.pause_reading()
 
-    def _changed(self) -> None:
-        if self._parsing:  # most requests come whole: what changes meanwhile matters once, at the end
-            self._stale = True
-            return
+    def _go_on(self) -> None:
+        if not self._going_on:
+            self._going_on = True
+            self._turns.advance()
+            self._going_on = False
+            self._settle()
+
+    def _settle(self) -> None:
+        self._turns.changed = False
         self._arm()
         if self._turns.busy or self._wire.closing:
             return
@@ -152,6 +160,7 @@ class Connection(asyncio.Protocol):
     def _refuse(self, error: PenstockError) -> None:
         self._intake.stop()
         self._turns.refused(error)
+        self._go_on()
 
     def _arm(self) -> None:
         limits, wire = self._limits, self._wire

@@ -39,15 +39,17 @@ class Intake:
     def __init__(self, listener: Listener, limits: HttpLimits, peer: tuple[str, int] | None) -> None:
         self.in_head = False
         self._listener = listener
-        self._limits = limits
         self._max_head_bytes = limits.head_bytes
+        self._max_headers = limits.headers_count
+        self._max_body_bytes = limits.body_bytes
         self._peer = peer
         self._parser = httptools.HttpRequestParser(self)
         self._deaf = False
         self._keep_alive = True
         self._target = b""
         self._fields: list[tuple[bytes, bytes]] = []
-        self._head_bytes = 0
+        # A head is measured only where it could be over the bound.
+        self._measuring = False
         self._body_bytes = 0
         # Bytes fed since the parser last got anywhere: half a header, a long chunk extension, endless trailers.
         self._stuck_bytes = 0
@@ -57,6 +59,7 @@ class Intake:
         """Parse ``data``, split anywhere; may call the listener many times."""
         if self._deaf:
             return
+        self._measuring = self.in_head or len(data) > self._max_head_bytes // 2
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
@@ -91,29 +94,24 @@ class Intake:
         self.in_head = self._moved = True
         self._target = b""
         self._fields = []
-        self._head_bytes = self._body_bytes = 0
+        self._body_bytes = 0
         self._listener.head_started()
 
     def on_url(self, url: bytes) -> None:
         """A piece of the request target."""
         self._target += url
-        self._head_bytes += len(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A whole header, or a trailer."""
-        if self._deaf:
-            return
-        self._head_bytes += len(name) + len(value) + 4
-        if self._head_bytes > self._max_head_bytes:
-            self._refuse(self._head_too_large())
-        elif self.in_head:  # trailers are counted and dropped
+        if self.in_head:  # trailers are dropped
             self._fields.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         """The head is whole."""
         if self._deaf:
             return
-        if self._head_bytes > self._max_head_bytes or len(self._fields) > self._limits.headers_count:
+        too_large = self._measuring and self._measured_bytes() > self._max_head_bytes
+        if too_large or len(self._fields) > self._max_headers:
             self._refuse(self._head_too_large())
             return
         parser = self._parser
@@ -137,8 +135,8 @@ class Intake:
             return
         self._moved = True
         self._body_bytes += len(body)
-        if self._body_bytes > self._limits.body_bytes:
-            self._refuse(BodyTooLarge(f"The body is over the limit of {self._limits.body_bytes} bytes: send less."))
+        if self._body_bytes > self._max_body_bytes:
+            self._refuse(BodyTooLarge(f"The body is over the limit of {self._max_body_bytes} bytes: send less."))
         else:
             self._listener.body_read(body)
 
@@ -152,6 +150,9 @@ class Intake:
         self._listener.body_ended()
 
     # --- within ---
+
+    def _measured_bytes(self) -> int:
+        return len(self._target) + sum(len(name) + len(value) + 4 for name, value in self._fields)
 
     def _body_follows(self) -> bool:
         return any(
@@ -173,9 +174,8 @@ class Intake:
         self.feed(rest)
 
     def _head_too_large(self) -> HeadTooLarge:
-        limits = self._limits
         return HeadTooLarge(
-            f"Request line and headers are over the limit of {limits.head_bytes} bytes or {limits.headers_count} headers."
+            f"Request line and headers are over the limit of {self._max_head_bytes} bytes or {self._max_headers} headers."
         )
 
     def _refuse(self, error: PenstockError) -> None:
