@@ -75,7 +75,7 @@ class AsgiExchange:
     def begin(self) -> None:
         """Start the app; it may answer before it has read the body."""
         self.begun = True
-        self._wire.spawn(self._cycle.run_asgi(self._app.app))
+        self._wire.spawn(self._cycle.run_asgi(self._app.app)).add_done_callback(self._wire.forget)
 
     def take(self, piece: bytes) -> None:
         """Hand the piece on, and stop reading when the app falls behind."""

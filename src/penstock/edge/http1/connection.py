@@ -41,7 +41,7 @@ class Connection(asyncio.Protocol):
         self._wire = turns.wire = Wire(transport, self._service.outlet, self._go_on)
         self._intake = Intake(turns, self._limits, get_remote_addr(transport))
         self._service.opened(self)
-        self.deadline_s = self._service.outlet.loop.time() + self._limits.head_s
+        self.deadline_s = self._service.now_s() + self._limits.head_s
         if self._service.connections_open > self._limits.connections:
             self._refuse(Unavailable("Too many connections are open; ask again shortly.", retry_after_s=1.0))
 
@@ -127,6 +127,8 @@ class Connection(asyncio.Protocol):
                     break
                 self._intake.feed(view[start : start + _SLICE_BYTES])
                 turns.advance()
+                if self._wire.closing:
+                    break
         self._going_on = False
         if turns.changed:
             self._settle()
@@ -145,9 +147,10 @@ class Connection(asyncio.Protocol):
             self._settle()
 
     def _settle(self) -> None:
-        self._turns.changed = False
+        turns = self._turns
+        turns.changed = False
         self._arm()
-        if self._turns.busy or self._wire.closing:
+        if turns.busy or self._wire.closing:
             return
         # An app that read little of its request, or a client that pipelined much, had us stop.
         self._wire.flow.resume_reading()
@@ -163,17 +166,17 @@ class Connection(asyncio.Protocol):
         self._go_on()
 
     def _arm(self) -> None:
-        limits, wire = self._limits, self._wire
+        limits, wire, turns = self._limits, self._wire, self._turns
         if wire.closing or wire.write_paused:
             self._unsent_bytes = wire.transport.get_write_buffer_size()
             wait_s = limits.write_s if self._unsent_bytes else limits.linger_s
-        elif self._turns.busy:
+        elif turns.busy:
             self.deadline_s = inf
             return
-        elif self._turns.current is not None:
+        elif turns.current is not None:
             wait_s = limits.body_s
         elif self._intake.in_head:
             wait_s = limits.head_s
         else:
             wait_s = limits.keep_alive_s
-        self.deadline_s = self._service.outlet.loop.time() + wait_s
+        self.deadline_s = self._service.now_s() + wait_s

@@ -176,6 +176,7 @@ class FaceExchange:
         """Cancel the call before its first content, end the stream after it."""
         if self._task is not None:
             self._task.cancel()
+            self._task.add_done_callback(self._wire.forget)  # it may not have run at all
         if self._answer is not None:
             self._answer.close(DISCONNECT)
 
@@ -195,7 +196,10 @@ class FaceExchange:
         except Exception:
             logger.exception("a face raised something that is not a PenstockError")
             reply = self.refusal(PenstockError("The gateway failed to answer; the operator's log says why."))
-        self._task = None
+        finally:
+            if self._task is not None:
+                self._wire.forget(self._task)
+                self._task = None
         if isinstance(reply, Reply):
             self._finish(reply)
         else:

@@ -57,10 +57,11 @@ def read_head(
     headers = dict(fields)
     if len(headers) != len(fields):
         headers = _first_of_each(fields)
-    if version not in ("1.1", "1.0"):
+    if version == "1.1":
+        if b"host" not in headers:
+            raise InvalidRequest("An HTTP/1.1 request needs a Host header.")
+    elif version != "1.0":
         raise InvalidRequest("Speak HTTP/1.1 or HTTP/1.0.")
-    if version == "1.1" and b"host" not in headers:
-        raise InvalidRequest("An HTTP/1.1 request needs a Host header.")
     body_bytes: int | None = 0
     if b"content-length" in headers:
         body_bytes = int(headers[b"content-length"])

@@ -110,17 +110,18 @@ class Intake:
         """The head is whole."""
         if self._deaf:
             return
-        too_large = self._measuring and self._measured_bytes() > self._max_head_bytes
-        if too_large or len(self._fields) > self._max_headers:
+        if len(self._fields) > self._max_headers or (self._measuring and self._measure() > self._max_head_bytes):
             self._refuse(self._head_too_large())
             return
         parser = self._parser
         version = parser.get_http_version()
         # An upgrade is never taken up: the request is answered as it stands and the connection closed.
-        self._keep_alive = version == "1.1" and parser.should_keep_alive() and not parser.should_upgrade()
+        keep_alive = self._keep_alive = (
+            version == "1.1" and parser.should_keep_alive() and not parser.should_upgrade()
+        )
         try:
             head = read_head(
-                parser.get_method(), self._target, version, self._fields, keep_alive=self._keep_alive, peer=self._peer
+                parser.get_method(), self._target, version, self._fields, keep_alive=keep_alive, peer=self._peer
             )
         except InvalidRequest as error:
             self._refuse(error)
@@ -143,15 +144,18 @@ class Intake:
     def on_message_complete(self) -> None:
         """The request is whole."""
         # llhttp ends an upgrade request at its head, even one with a body: that is read in _stay_http.
-        if self._deaf or (self._parser.should_upgrade() and self._body_follows()):
+        if self._deaf:
             return
+        if not self._keep_alive:
+            if self._parser.should_upgrade() and self._body_follows():
+                return
+            self._deaf = True
         self._moved = True
-        self._deaf = not self._keep_alive
         self._listener.body_ended()
 
     # --- within ---
 
-    def _measured_bytes(self) -> int:
+    def _measure(self) -> int:
         return len(self._target) + sum(len(name) + len(value) + 4 for name, value in self._fields)
 
     def _body_follows(self) -> bool:

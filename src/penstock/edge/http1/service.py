@@ -27,7 +27,9 @@ class Service:
         self.faces = faces
         self.limits = limits
         self.app = app
-        self.outlet = Outlet(asyncio.get_running_loop(), app.server_state)
+        loop = asyncio.get_running_loop()
+        self.now_s = loop.time
+        self.outlet = Outlet(loop, app.server_state)
         # uvicorn asks of its connections no more than ``shutdown``.
         self._connections = cast("set[Client]", app.server_state.connections)
         self._sweeping = False
@@ -49,7 +51,7 @@ class Service:
         self._connections.discard(connection)
 
     def _sweep(self) -> None:
-        now_s = self.outlet.loop.time()
+        now_s = self.now_s()
         for connection in [each for each in self._connections if each.deadline_s <= now_s]:
             connection.expire()
         self._sweeping = bool(self._connections)
