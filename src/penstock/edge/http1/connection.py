@@ -103,6 +103,8 @@ class Connection(asyncio.Protocol):
                 self._arm()
             else:
                 wire.abort()
+        elif turns.busy:
+            self.deadline_s = inf  # the call has limits of its own; what it is set to while busy does not matter
         elif turns.current is not None:
             self._refuse(RequestTimeout(f"The body did not arrive within {self._limits.body_s:g} seconds."))
         elif self._intake.in_head:
@@ -130,7 +132,7 @@ class Connection(asyncio.Protocol):
                 if self._wire.closing:
                     break
         self._going_on = False
-        if turns.changed:
+        if turns.changed and (self._wire.closing or not turns.busy):
             self._settle()
 
     def _hold(self, data: bytes) -> None:
@@ -147,13 +149,13 @@ class Connection(asyncio.Protocol):
             self._settle()
 
     def _settle(self) -> None:
-        turns = self._turns
+        turns, wire = self._turns, self._wire
         turns.changed = False
         self._arm()
-        if turns.busy or self._wire.closing:
+        if turns.busy or wire.closing:
             return
         # An app that read little of its request, or a client that pipelined much, had us stop.
-        self._wire.flow.resume_reading()
+        wire.flow.resume_reading()
         if self._held:
             data = b"".join(self._held)
             self._held.clear()
@@ -170,9 +172,6 @@ class Connection(asyncio.Protocol):
         if wire.closing or wire.write_paused:
             self._unsent_bytes = wire.transport.get_write_buffer_size()
             wait_s = limits.write_s if self._unsent_bytes else limits.linger_s
-        elif turns.busy:
-            self.deadline_s = inf
-            return
         elif turns.current is not None:
             wait_s = limits.body_s
         elif self._intake.in_head:

@@ -113,19 +113,12 @@ class Intake:
         if len(self._fields) > self._max_headers or (self._measuring and self._measure() > self._max_head_bytes):
             self._refuse(self._head_too_large())
             return
-        parser = self._parser
-        version = parser.get_http_version()
-        # An upgrade is never taken up: the request is answered as it stands and the connection closed.
-        keep_alive = self._keep_alive = (
-            version == "1.1" and parser.should_keep_alive() and not parser.should_upgrade()
-        )
         try:
-            head = read_head(
-                parser.get_method(), self._target, version, self._fields, keep_alive=keep_alive, peer=self._peer
-            )
+            head = read_head(self._parser, self._target, self._fields, self._peer)
         except InvalidRequest as error:
             self._refuse(error)
             return
+        self._keep_alive = head.keep_alive
         self.in_head = False
         self._moved = True
         self._listener.head_read(head)
