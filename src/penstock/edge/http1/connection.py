@@ -24,7 +24,7 @@ class Connection(asyncio.Protocol):
         self.deadline_s = inf
         self._service = service
         self._limits = service.limits
-        self._turns = Turns(service.faces, service.app, service.limits.body_bytes)
+        self._turns = Turns(service.faces, service.app, service.limits.body_bytes, service.room)
         self._held: list[bytes] = []
         self._held_bytes = 0
         # Whether one of the methods that go on is at it: what an exchange does meanwhile is seen by that one.

@@ -6,7 +6,7 @@ from typing import Protocol
 
 import httptools
 
-from penstock.core.errors import BodyTooLarge, HeadTooLarge, InvalidRequest, PenstockError
+from penstock.core.errors import BodyTooLarge, HeadTooLarge, InvalidRequest, PenstockError, Unavailable
 from penstock.edge.http1.head import Head, read_head
 from penstock.edge.http1.limits import HttpLimits
 
@@ -21,7 +21,7 @@ class Listener(Protocol):
         """The head is complete; ``body_ended`` follows, unless the intake is stopped."""
 
     def body_read(self, piece: bytes) -> None:
-        """Take the next piece of the body."""
+        """Take the next piece of the body. Raises ``Unavailable`` when there is no room for it."""
 
     def body_ended(self) -> None:
         """The request is complete."""
@@ -131,8 +131,11 @@ class Intake:
         self._body_bytes += len(body)
         if self._body_bytes > self._max_body_bytes:
             self._refuse(BodyTooLarge(f"The body is over the limit of {self._max_body_bytes} bytes: send less."))
-        else:
+            return
+        try:
             self._listener.body_read(body)
+        except Unavailable as error:
+            self._refuse(error)
 
     def on_message_complete(self) -> None:
         """The request is whole."""

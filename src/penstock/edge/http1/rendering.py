@@ -9,6 +9,7 @@ from random import getrandbits
 from penstock.core.errors import PenstockError
 from penstock.core.ports import Headers
 from penstock.dialects.openai.errors import error_body
+from penstock.edge.headers import error_headers
 from penstock.edge.http1.face import Reply
 
 STATUS_LINES = {status.value: b"HTTP/1.1 %d %b" % (status.value, status.phrase.encode()) for status in HTTPStatus}
@@ -36,5 +37,6 @@ def chunk(data: bytes) -> bytes:
 
 def error_reply(error: PenstockError) -> Reply:
     """What a request gets that no face could take, in OpenAI's form and under an id of its own."""
-    headers = [(b"content-type", b"application/json"), (b"x-request-id", b"req_%024x" % getrandbits(96))]
+    request_id = b"req_%024x" % getrandbits(96)
+    headers = [(b"content-type", b"application/json"), (b"x-request-id", request_id), *error_headers(error)]
     return Reply(error.status, headers, error_body(error))

@@ -7,6 +7,7 @@ from typing import Protocol, cast
 
 from penstock.edge.http1.asgi import AsgiApp
 from penstock.edge.http1.limits import HttpLimits
+from penstock.edge.http1.room import BodyRoom
 from penstock.edge.http1.turns import Faces
 from penstock.edge.http1.wire import Outlet
 
@@ -33,6 +34,7 @@ class Service:
         # uvicorn asks of its connections no more than ``shutdown``.
         self._connections = cast("set[Client]", app.server_state.connections)
         self._sweeping = False
+        self.room = BodyRoom(max(limits.bodies_bytes, limits.body_bytes))
 
     @property
     def connections_open(self) -> int:

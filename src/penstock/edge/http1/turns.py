@@ -12,6 +12,7 @@ from penstock.edge.http1.exchange import Exchange, FaceExchange, Refusal
 from penstock.edge.http1.face import Face
 from penstock.edge.http1.head import Head
 from penstock.edge.http1.rendering import error_reply
+from penstock.edge.http1.room import BodyRoom, no_room
 from penstock.edge.http1.wire import Wire
 
 Faces: TypeAlias = Mapping[tuple[bytes, bytes], Face]
@@ -24,13 +25,14 @@ class Turns:
     parsed. ``changed``: something was read since this was last set back; another deadline may apply.
     """
 
-    def __init__(self, faces: Faces, app: AsgiApp, body_bytes: int) -> None:
+    def __init__(self, faces: Faces, app: AsgiApp, body_bytes: int, room: BodyRoom) -> None:
         self.wire: Wire
         self.current: Exchange | None = None
         self.busy = self.changed = False
         self._faces = faces
         self._app = app
         self._body_bytes = body_bytes
+        self._room = room
         self._waiting: deque[Exchange] = deque()
         # The last of the exchanges, while its body is still coming.
         self._arriving: Exchange | None = None
@@ -73,7 +75,7 @@ class Turns:
             self._waiting.append(exchange)
 
     def body_read(self, piece: bytes) -> None:
-        """Hand it to the exchange it belongs to."""
+        """Hand it to the exchange it belongs to. Raises ``Unavailable`` when there is no room for it."""
         if self._arriving is not None:
             self._arriving.take(piece)
 
@@ -113,11 +115,17 @@ class Turns:
     def _admit(self, head: Head) -> Exchange:
         face = self._faces.get((head.method, head.path))
         try:
-            if head.body_bytes is not None and head.body_bytes > self._body_bytes:
+            announced_bytes = head.body_bytes or 0
+            if announced_bytes > self._body_bytes:
                 raise BodyTooLarge(f"The body is over the limit of {self._body_bytes} bytes: send less.")
             if face is None:
+                if announced_bytes > self._app.room.free_bytes:
+                    raise no_room()
                 return AsgiExchange(self.wire, self._app, head)
-            return FaceExchange(self.wire, face, head, face.authorize(head))
+            ticket = face.authorize(head)
+            if announced_bytes > self._room.free_bytes:
+                raise no_room()
+            return FaceExchange(self.wire, face, head, ticket, self._room)
         except PenstockError as error:
             reply = error_reply(error) if face is None else face.render_error(error, head)
             return Refusal(self.wire, reply, keep_alive=head.keep_alive and not head.has_body)
