@@ -173,6 +173,13 @@ async def test_an_unknown_caller_is_refused_before_the_body_is_read() -> None:
         assert await client.closed()
 
 
+async def test_an_unknown_caller_is_told_so_whatever_the_body_is() -> None:
+    async with serving(_Doorman()) as served:
+        client = await served.connect(HEAD + b"transfer-encoding: chunked\r\n\r\n" + b"1\r\na\r\n" * 5000 + b"zz\r\n")
+        assert (await client.response()).status == 401
+        assert await client.closed()
+
+
 async def test_an_unknown_caller_without_a_body_keeps_the_connection() -> None:
     async with serving(_Doorman()) as served:
         client = await served.connect(request())

@@ -17,6 +17,7 @@ from penstock.core.errors import PenstockError
 from penstock.edge.http1.face import Reply
 from penstock.edge.http1.head import Head
 from penstock.edge.http1.rendering import error_reply
+from penstock.edge.http1.room import BodyRoom
 from penstock.edge.http1.wire import Wire
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ class AsgiApp(Struct, frozen=True, eq=False):
     root_path: str
     asgi_version: str
     access_log: bool
+    # Not that of the faces: here nobody has shown a key before the body is read.
+    room: BodyRoom
     error_logger: logging.Logger
     access_logger: logging.Logger
 
@@ -44,6 +47,9 @@ class AsgiExchange:
         self._wire = wire
         self._app = app
         self._flow = wire.flow
+        self._room = app.room
+        # Counted until the response is complete: what the app keeps of the body meanwhile is its own affair.
+        self._taken_bytes = 0
         self._cycle = RequestResponseCycle(
             scope=_scope(app, head, wire.transport),
             transport=wire.transport,
@@ -75,13 +81,15 @@ class AsgiExchange:
     def begin(self) -> None:
         """Start the app; it may answer before it has read the body."""
         self.begun = True
-        self._wire.spawn(self._cycle.run_asgi(self._app.app))
+        self._wire.spawn(self._cycle.run_asgi(self._app.app)).add_done_callback(self._wire.forget)
 
     def take(self, piece: bytes) -> None:
         """Hand the piece on, and stop reading when the app falls behind."""
         cycle = self._cycle
         if cycle.response_complete:
             return
+        self._room.take(len(piece))
+        self._taken_bytes += len(piece)
         cycle.body += piece
         if len(cycle.body) > HIGH_WATER_LIMIT:
             self._flow.pause_reading()
@@ -110,10 +118,16 @@ class AsgiExchange:
         if not self._cycle.response_complete:
             self._cycle.disconnected = True
         self._cycle.message_event.set()
+        self._give_back()
 
     def _responded(self) -> None:
         self.answered = True
+        self._give_back()
         self._wire.answered()
+
+    def _give_back(self) -> None:
+        self._room.give_back(self._taken_bytes)
+        self._taken_bytes = 0
 
 
 def _scope(app: AsgiApp, head: Head, transport: asyncio.Transport) -> HTTPScope:

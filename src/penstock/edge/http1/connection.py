@@ -24,10 +24,11 @@ class Connection(asyncio.Protocol):
         self.deadline_s = inf
         self._service = service
         self._limits = service.limits
-        self._turns = Turns(service.faces, service.app, service.limits.body_bytes, self._changed)
+        self._turns = Turns(service.faces, service.app, service.limits.body_bytes, service.room)
         self._held: list[bytes] = []
         self._held_bytes = 0
-        self._parsing = self._stale = False
+        # Whether one of the methods that go on is at it: what an exchange does meanwhile is seen by that one.
+        self._going_on = False
         self._unsent_bytes = 0
         self._wire: Wire
         self._intake: Intake
@@ -37,10 +38,10 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # streams only
         """Take the connection, or say at once that there are too many."""
         turns = self._turns
-        self._wire = turns.wire = Wire(transport, self._service.outlet, turns.advance)
+        self._wire = turns.wire = Wire(transport, self._service.outlet, self._go_on)
         self._intake = Intake(turns, self._limits, get_remote_addr(transport))
         self._service.opened(self)
-        self.deadline_s = self._service.outlet.loop.time() + self._limits.head_s
+        self.deadline_s = self._service.now_s() + self._limits.head_s
         if self._service.connections_open > self._limits.connections:
             self._refuse(Unavailable("Too many connections are open; ask again shortly.", retry_after_s=1.0))
 
@@ -76,7 +77,7 @@ class Connection(asyncio.Protocol):
         self._wire.flow.resume_writing()
         if self._turns.current is not None:
             self._turns.current.resume()
-        self._turns.advance()
+        self._go_on()
 
     # --- the server ---
 
@@ -102,6 +103,8 @@ class Connection(asyncio.Protocol):
                 self._arm()
             else:
                 wire.abort()
+        elif turns.busy:
+            self.deadline_s = inf  # the call has limits of its own; what it is set to while busy does not matter
         elif turns.current is not None:
             self._refuse(RequestTimeout(f"The body did not arrive within {self._limits.body_s:g} seconds."))
         elif self._intake.in_head:
@@ -113,20 +116,24 @@ class Connection(asyncio.Protocol):
     # --- within ---
 
     def _parse(self, data: bytes) -> None:
-        self._parsing = True
+        turns = self._turns
+        self._going_on = True
         if len(data) <= _SLICE_BYTES:
             self._intake.feed(data)
+            turns.advance()
         else:
             view = memoryview(data)
             for start in range(0, len(data), _SLICE_BYTES):
-                if self._turns.busy:
+                if turns.busy:
                     self._hold(data[start:])
                     break
                 self._intake.feed(view[start : start + _SLICE_BYTES])
-        self._parsing = False
-        if self._stale:
-            self._stale = False
-            self._changed()
+                turns.advance()
+                if self._wire.closing:
+                    break
+        self._going_on = False
+        if turns.changed and (self._wire.closing or not turns.busy):
+            self._settle()
 
     def _hold(self, data: bytes) -> None:
         self._held.append(data)
@@ -134,15 +141,21 @@ class Connection(asyncio.Protocol):
         if self._held_bytes > self._limits.held_bytes:
             self._wire.flow.pause_reading()
 
-    def _changed(self) -> None:
-        if self._parsing:  # most requests come whole: what changes meanwhile matters once, at the end
-            self._stale = True
-            return
+    def _go_on(self) -> None:
+        if not self._going_on:
+            self._going_on = True
+            self._turns.advance()
+            self._going_on = False
+            self._settle()
+
+    def _settle(self) -> None:
+        turns, wire = self._turns, self._wire
+        turns.changed = False
         self._arm()
-        if self._turns.busy or self._wire.closing:
+        if turns.busy or wire.closing:
             return
         # An app that read little of its request, or a client that pipelined much, had us stop.
-        self._wire.flow.resume_reading()
+        wire.flow.resume_reading()
         if self._held:
             data = b"".join(self._held)
             self._held.clear()
@@ -152,19 +165,17 @@ class Connection(asyncio.Protocol):
     def _refuse(self, error: PenstockError) -> None:
         self._intake.stop()
         self._turns.refused(error)
+        self._go_on()
 
     def _arm(self) -> None:
-        limits, wire = self._limits, self._wire
+        limits, wire, turns = self._limits, self._wire, self._turns
         if wire.closing or wire.write_paused:
             self._unsent_bytes = wire.transport.get_write_buffer_size()
             wait_s = limits.write_s if self._unsent_bytes else limits.linger_s
-        elif self._turns.busy:
-            self.deadline_s = inf
-            return
-        elif self._turns.current is not None:
+        elif turns.current is not None:
             wait_s = limits.body_s
         elif self._intake.in_head:
             wait_s = limits.head_s
         else:
             wait_s = limits.keep_alive_s
-        self.deadline_s = self._service.outlet.loop.time() + wait_s
+        self.deadline_s = self._service.now_s() + wait_s

@@ -12,6 +12,7 @@ from penstock.core.errors import PenstockError, Unavailable
 from penstock.edge.http1.face import Face, Reply, StreamReply
 from penstock.edge.http1.head import Head
 from penstock.edge.http1.rendering import CONTINUE, LAST_CHUNK, chunk
+from penstock.edge.http1.room import BodyRoom
 from penstock.edge.http1.wire import Wire
 
 logger = logging.getLogger("penstock.edge")
@@ -37,7 +38,7 @@ class Exchange(Protocol):
         """Take the turn; may answer at once."""
 
     def take(self, piece: bytes) -> None:
-        """Take the next piece of the body."""
+        """Take the next piece of the body. Raises ``Unavailable`` when there is no room for it."""
 
     def complete(self) -> None:
         """The body is whole."""
@@ -107,6 +108,7 @@ class FaceExchange:
         "_chunked",
         "_face",
         "_head",
+        "_room",
         "_stream_head",
         "_tail",
         "_task",
@@ -119,13 +121,14 @@ class FaceExchange:
         "started",
     )
 
-    def __init__(self, wire: Wire, face: Face, head: Head, ticket: Any) -> None:
+    def __init__(self, wire: Wire, face: Face, head: Head, ticket: Any, room: BodyRoom) -> None:
         self.begun = self.received = self.started = self.answered = False
         self.keep_alive = head.keep_alive
         self._wire = wire
         self._face = face
         self._head = head
         self._ticket = ticket
+        self._room = room
         self._chunked = head.version == "1.1"
         self._body: bytes | bytearray = b""
         self._stream_head = b""
@@ -144,7 +147,8 @@ class FaceExchange:
             self._wire.write(CONTINUE)
 
     def take(self, piece: bytes) -> None:
-        """Keep the piece; a body in one piece is never copied."""
+        """Keep the piece, if there is room; a body in one piece is never copied."""
+        self._room.take(len(piece))
         if not self._body:
             self._body = piece
             return
@@ -176,6 +180,9 @@ class FaceExchange:
         """Cancel the call before its first content, end the stream after it."""
         if self._task is not None:
             self._task.cancel()
+            self._task.add_done_callback(self._wire.forget)  # it may not have run at all
+        self._room.give_back(len(self._body))
+        self._body = b""
         if self._answer is not None:
             self._answer.close(DISCONNECT)
 
@@ -195,7 +202,11 @@ class FaceExchange:
         except Exception:
             logger.exception("a face raised something that is not a PenstockError")
             reply = self.refusal(PenstockError("The gateway failed to answer; the operator's log says why."))
-        self._task = None
+        finally:
+            self._room.give_back(len(body))
+            if self._task is not None:
+                self._wire.forget(self._task)
+                self._task = None
         if isinstance(reply, Reply):
             self._finish(reply)
         else:

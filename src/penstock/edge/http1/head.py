@@ -45,22 +45,21 @@ class Head(Struct, frozen=True):
 
 
 def read_head(
-    method: bytes,
+    parser: httptools.HttpRequestParser,
     target: bytes,
-    version: str,
     fields: list[tuple[bytes, bytes]],
-    *,
-    keep_alive: bool,
     peer: tuple[str, int] | None,
 ) -> Head:
-    """Check what the parser lets through. Raises ``InvalidRequest`` or ``MethodNotAllowed``."""
+    """Check what the parser, at the end of a head, lets through. Raises ``InvalidRequest`` or ``MethodNotAllowed``."""
+    version = parser.get_http_version()
     headers = dict(fields)
     if len(headers) != len(fields):
         headers = _first_of_each(fields)
-    if version not in ("1.1", "1.0"):
+    if version == "1.1":
+        if b"host" not in headers:
+            raise InvalidRequest("An HTTP/1.1 request needs a Host header.")
+    elif version != "1.0":
         raise InvalidRequest("Speak HTTP/1.1 or HTTP/1.0.")
-    if version == "1.1" and b"host" not in headers:
-        raise InvalidRequest("An HTTP/1.1 request needs a Host header.")
     body_bytes: int | None = 0
     if b"content-length" in headers:
         body_bytes = int(headers[b"content-length"])
@@ -68,7 +67,12 @@ def read_head(
         if version == "1.0" or headers[b"transfer-encoding"].strip().lower() != b"chunked":
             raise InvalidRequest("The only transfer-encoding served is 'chunked', on HTTP/1.1.")
         body_bytes = None
-    path, query = _split_target(method, target)
+    method = parser.get_method()
+    path, _, query = target.partition(b"?")
+    if not target.startswith(b"/") or b"#" in target or method == b"CONNECT":
+        path, query = _split_url(method, target)
+    # An upgrade is never taken up: the request is answered as it stands and the connection closed.
+    keep_alive = version == "1.1" and parser.should_keep_alive() and not parser.should_upgrade()
     return Head(method, path, query, version, fields, headers, body_bytes, keep_alive, peer)
 
 
@@ -80,12 +84,9 @@ def _first_of_each(fields: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
     return headers
 
 
-def _split_target(method: bytes, target: bytes) -> tuple[bytes, bytes]:
+def _split_url(method: bytes, target: bytes) -> tuple[bytes, bytes]:
     if method == b"CONNECT":
         raise MethodNotAllowed("This is not a forward proxy: CONNECT is not served.")
-    if target.startswith(b"/") and b"#" not in target:
-        path, _, query = target.partition(b"?")
-        return path, query
     try:
         url = httptools.parse_url(target)
     except httptools.HttpParserInvalidURLError:

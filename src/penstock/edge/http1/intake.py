@@ -6,7 +6,7 @@ from typing import Protocol
 
 import httptools
 
-from penstock.core.errors import BodyTooLarge, HeadTooLarge, InvalidRequest, PenstockError
+from penstock.core.errors import BodyTooLarge, HeadTooLarge, InvalidRequest, PenstockError, Unavailable
 from penstock.edge.http1.head import Head, read_head
 from penstock.edge.http1.limits import HttpLimits
 
@@ -21,7 +21,7 @@ class Listener(Protocol):
         """The head is complete; ``body_ended`` follows, unless the intake is stopped."""
 
     def body_read(self, piece: bytes) -> None:
-        """Take the next piece of the body."""
+        """Take the next piece of the body. Raises ``Unavailable`` when there is no room for it."""
 
     def body_ended(self) -> None:
         """The request is complete."""
@@ -39,15 +39,17 @@ class Intake:
     def __init__(self, listener: Listener, limits: HttpLimits, peer: tuple[str, int] | None) -> None:
         self.in_head = False
         self._listener = listener
-        self._limits = limits
         self._max_head_bytes = limits.head_bytes
+        self._max_headers = limits.headers_count
+        self._max_body_bytes = limits.body_bytes
         self._peer = peer
         self._parser = httptools.HttpRequestParser(self)
         self._deaf = False
         self._keep_alive = True
         self._target = b""
         self._fields: list[tuple[bytes, bytes]] = []
-        self._head_bytes = 0
+        # A head is measured only where it could be over the bound.
+        self._measuring = False
         self._body_bytes = 0
         # Bytes fed since the parser last got anywhere: half a header, a long chunk extension, endless trailers.
         self._stuck_bytes = 0
@@ -57,6 +59,7 @@ class Intake:
         """Parse ``data``, split anywhere; may call the listener many times."""
         if self._deaf:
             return
+        self._measuring = self.in_head or len(data) > self._max_head_bytes // 2
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
@@ -91,42 +94,31 @@ class Intake:
         self.in_head = self._moved = True
         self._target = b""
         self._fields = []
-        self._head_bytes = self._body_bytes = 0
+        self._body_bytes = 0
         self._listener.head_started()
 
     def on_url(self, url: bytes) -> None:
         """A piece of the request target."""
         self._target += url
-        self._head_bytes += len(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A whole header, or a trailer."""
-        if self._deaf:
-            return
-        self._head_bytes += len(name) + len(value) + 4
-        if self._head_bytes > self._max_head_bytes:
-            self._refuse(self._head_too_large())
-        elif self.in_head:  # trailers are counted and dropped
+        if self.in_head:  # trailers are dropped
             self._fields.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         """The head is whole."""
         if self._deaf:
             return
-        if self._head_bytes > self._max_head_bytes or len(self._fields) > self._limits.headers_count:
+        if len(self._fields) > self._max_headers or (self._measuring and self._measure() > self._max_head_bytes):
             self._refuse(self._head_too_large())
             return
-        parser = self._parser
-        version = parser.get_http_version()
-        # An upgrade is never taken up: the request is answered as it stands and the connection closed.
-        self._keep_alive = version == "1.1" and parser.should_keep_alive() and not parser.should_upgrade()
         try:
-            head = read_head(
-                parser.get_method(), self._target, version, self._fields, keep_alive=self._keep_alive, peer=self._peer
-            )
+            head = read_head(self._parser, self._target, self._fields, self._peer)
         except InvalidRequest as error:
             self._refuse(error)
             return
+        self._keep_alive = head.keep_alive
         self.in_head = False
         self._moved = True
         self._listener.head_read(head)
@@ -137,21 +129,30 @@ class Intake:
             return
         self._moved = True
         self._body_bytes += len(body)
-        if self._body_bytes > self._limits.body_bytes:
-            self._refuse(BodyTooLarge(f"The body is over the limit of {self._limits.body_bytes} bytes: send less."))
-        else:
+        if self._body_bytes > self._max_body_bytes:
+            self._refuse(BodyTooLarge(f"The body is over the limit of {self._max_body_bytes} bytes: send less."))
+            return
+        try:
             self._listener.body_read(body)
+        except Unavailable as error:
+            self._refuse(error)
 
     def on_message_complete(self) -> None:
         """The request is whole."""
         # llhttp ends an upgrade request at its head, even one with a body: that is read in _stay_http.
-        if self._deaf or (self._parser.should_upgrade() and self._body_follows()):
+        if self._deaf:
             return
+        if not self._keep_alive:
+            if self._parser.should_upgrade() and self._body_follows():
+                return
+            self._deaf = True
         self._moved = True
-        self._deaf = not self._keep_alive
         self._listener.body_ended()
 
     # --- within ---
+
+    def _measure(self) -> int:
+        return len(self._target) + sum(len(name) + len(value) + 4 for name, value in self._fields)
 
     def _body_follows(self) -> bool:
         return any(
@@ -173,9 +174,8 @@ class Intake:
         self.feed(rest)
 
     def _head_too_large(self) -> HeadTooLarge:
-        limits = self._limits
         return HeadTooLarge(
-            f"Request line and headers are over the limit of {limits.head_bytes} bytes or {limits.headers_count} headers."
+            f"Request line and headers are over the limit of {self._max_head_bytes} bytes or {self._max_headers} headers."
         )
 
     def _refuse(self, error: PenstockError) -> None:

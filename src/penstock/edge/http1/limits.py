@@ -11,11 +11,17 @@ class HttpLimits(Struct, frozen=True, kw_only=True):
     ``head_s`` and ``body_s`` run from the first byte of each to its last; ``write_s`` is how long a client may take
     nothing of an answer; ``held_bytes`` is how much of pipelined requests waits, unread beyond, behind the call that
     is being answered.
+
+    ``bodies_bytes`` bounds the bodies of all connections together, from a piece's arrival until its call has been
+    answered; ``app_bodies_bytes`` those of the ASGI app, whose callers are unknown until it looks. Both count as at
+    least ``body_bytes``; what is held unparsed comes on top.
     """
 
     head_bytes: int = 32 * 1024
     headers_count: int = 100
     body_bytes: int = 20 * 1024 * 1024
+    bodies_bytes: int = 256 * 1024 * 1024
+    app_bodies_bytes: int = 64 * 1024 * 1024
     held_bytes: int = 64 * 1024
     connections: int = 16_384
     head_s: float = 10.0

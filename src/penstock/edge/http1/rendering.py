@@ -2,32 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from http import HTTPStatus
 from random import getrandbits
 
 from penstock.core.errors import PenstockError
 from penstock.core.ports import Headers
 from penstock.dialects.openai.errors import error_body
+from penstock.edge.headers import error_headers
 from penstock.edge.http1.face import Reply
 
-STATUS_LINES = {status.value: b"HTTP/1.1 %d %b\r\n" % (status.value, status.phrase.encode()) for status in HTTPStatus}
+STATUS_LINES = {status.value: b"HTTP/1.1 %d %b" % (status.value, status.phrase.encode()) for status in HTTPStatus}
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 LAST_CHUNK = b"0\r\n\r\n"
 
 
-def head_parts(status: int, headers: Headers, shared: bytes, *, keep_alive: bool) -> list[bytes]:
+def header_lines(headers: Headers) -> Iterable[bytes]:
+    """Each header as a line without its end."""
+    return map(b": ".join, headers)
+
+
+def head_lines(status: int, headers: Headers, shared: Iterable[bytes], *, keep_alive: bool) -> list[bytes]:
     """A response head still open: framing, a blank line and the body are the caller's to append."""
-    parts = [STATUS_LINES[status], shared]
-    for name, value in headers:
-        parts += (name, b": ", value, b"\r\n")
+    lines = [STATUS_LINES[status], *shared, *header_lines(headers)]
     if not keep_alive:
-        parts.append(b"connection: close\r\n")
-    return parts
-
-
-def render_fields(headers: Headers) -> bytes:
-    """Header lines."""
-    return b"".join([b"%b: %b\r\n" % field for field in headers])
+        lines.append(b"connection: close")
+    return lines
 
 
 def chunk(data: bytes) -> bytes:
@@ -37,5 +37,6 @@ def chunk(data: bytes) -> bytes:
 
 def error_reply(error: PenstockError) -> Reply:
     """What a request gets that no face could take, in OpenAI's form and under an id of its own."""
-    headers = [(b"content-type", b"application/json"), (b"x-request-id", b"req_%024x" % getrandbits(96))]
+    request_id = b"req_%024x" % getrandbits(96)
+    headers = [(b"content-type", b"application/json"), (b"x-request-id", request_id), *error_headers(error)]
     return Reply(error.status, headers, error_body(error))

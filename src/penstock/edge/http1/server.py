@@ -13,6 +13,7 @@ from uvicorn.server import ServerState
 from penstock.edge.http1.asgi import AsgiApp
 from penstock.edge.http1.connection import Connection
 from penstock.edge.http1.limits import HttpLimits
+from penstock.edge.http1.room import BodyRoom
 from penstock.edge.http1.service import Service
 from penstock.edge.http1.turns import Faces
 
@@ -34,13 +35,13 @@ def protocol_factory(faces: Faces, limits: HttpLimits) -> Callable[..., Connecti
     ) -> Connection:
         nonlocal service
         if service is None:
-            service = Service(faces, limits, _asgi_app(config, server_state, app_state))
+            service = Service(faces, limits, _asgi_app(config, server_state, app_state, limits))
         return Connection(service)
 
     return connect
 
 
-def _asgi_app(config: Config, server_state: ServerState, app_state: dict[str, Any]) -> AsgiApp:
+def _asgi_app(config: Config, server_state: ServerState, app_state: dict[str, Any], limits: HttpLimits) -> AsgiApp:
     access_logger = logging.getLogger("uvicorn.access")
     return AsgiApp(
         app=config.loaded_app,
@@ -49,6 +50,7 @@ def _asgi_app(config: Config, server_state: ServerState, app_state: dict[str, An
         root_path=config.root_path,
         asgi_version=config.asgi_version,
         access_log=config.access_log and access_logger.hasHandlers(),
+        room=BodyRoom(max(limits.app_bodies_bytes, limits.body_bytes)),
         error_logger=logging.getLogger("uvicorn.error"),
         access_logger=access_logger,
     )

@@ -7,6 +7,7 @@ from typing import Protocol, cast
 
 from penstock.edge.http1.asgi import AsgiApp
 from penstock.edge.http1.limits import HttpLimits
+from penstock.edge.http1.room import BodyRoom
 from penstock.edge.http1.turns import Faces
 from penstock.edge.http1.wire import Outlet
 
@@ -27,10 +28,13 @@ class Service:
         self.faces = faces
         self.limits = limits
         self.app = app
-        self.outlet = Outlet(asyncio.get_running_loop(), app.server_state)
+        loop = asyncio.get_running_loop()
+        self.now_s = loop.time
+        self.outlet = Outlet(loop, app.server_state)
         # uvicorn asks of its connections no more than ``shutdown``.
         self._connections = cast("set[Client]", app.server_state.connections)
         self._sweeping = False
+        self.room = BodyRoom(max(limits.bodies_bytes, limits.body_bytes))
 
     @property
     def connections_open(self) -> int:
@@ -49,7 +53,7 @@ class Service:
         self._connections.discard(connection)
 
     def _sweep(self) -> None:
-        now_s = self.outlet.loop.time()
+        now_s = self.now_s()
         for connection in [each for each in self._connections if each.deadline_s <= now_s]:
             connection.expire()
         self._sweeping = bool(self._connections)

@@ -11,7 +11,7 @@ from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.server import ServerState
 
 from penstock.edge.http1.face import Reply, StreamReply
-from penstock.edge.http1.rendering import head_parts, render_fields
+from penstock.edge.http1.rendering import head_lines, header_lines
 
 
 class Outlet(Struct, eq=False):
@@ -20,14 +20,14 @@ class Outlet(Struct, eq=False):
     loop: asyncio.AbstractEventLoop
     server_state: ServerState
     _source: list[tuple[bytes, bytes]] | None = None
-    _shared: bytes = b""
+    _shared: tuple[bytes, ...] = ()
 
-    def shared_fields(self) -> bytes:
+    def shared_lines(self) -> tuple[bytes, ...]:
         """Date and the like, rendered anew when uvicorn has made a new list: once a second."""
         current = self.server_state.default_headers
         if current is not self._source:
             self._source = current
-            self._shared = render_fields(current)
+            self._shared = tuple(header_lines(current))
         return self._shared
 
 
@@ -52,24 +52,28 @@ class Wire:
 
     def write_reply(self, reply: Reply, *, keep_alive: bool) -> None:
         """Send a complete response with one write."""
-        parts = head_parts(reply.status, reply.headers, self._outlet.shared_fields(), keep_alive=keep_alive)
-        parts += (b"content-length: %d\r\n\r\n" % len(reply.body), reply.body)
-        self.transport.write(b"".join(parts))
+        body = reply.body
+        lines = head_lines(reply.status, reply.headers, self._outlet.shared_lines(), keep_alive=keep_alive)
+        lines += (b"content-length: %d" % len(body), b"", body)
+        self.transport.write(b"\r\n".join(lines))
 
     def stream_head(self, reply: StreamReply, *, keep_alive: bool, chunked: bool) -> bytes:
         """Render the head of a stream, to be sent together with its first content."""
-        parts = head_parts(reply.status, reply.headers, self._outlet.shared_fields(), keep_alive=keep_alive)
-        parts.append(b"transfer-encoding: chunked\r\n\r\n" if chunked else b"\r\n")
-        return b"".join(parts)
+        lines = head_lines(reply.status, reply.headers, self._outlet.shared_lines(), keep_alive=keep_alive)
+        if chunked:
+            lines.append(b"transfer-encoding: chunked")
+        lines += (b"", b"")
+        return b"\r\n".join(lines)
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Run one task that a graceful shutdown waits for."""
-        outlet = self._outlet
-        task = outlet.loop.create_task(work)
-        tasks = outlet.server_state.tasks
-        tasks.add(task)
-        task.add_done_callback(tasks.discard)
+        """Run one task; a graceful shutdown waits for it until told to ``forget`` it."""
+        task = self._outlet.loop.create_task(work)
+        self._outlet.server_state.tasks.add(task)
         return task
+
+    def forget(self, task: asyncio.Task[None]) -> None:
+        """The task has done its work."""
+        self._outlet.server_state.tasks.discard(task)
 
     def close(self, *, unread: bool = False) -> None:
         """Close once everything is sent.
