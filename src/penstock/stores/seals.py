@@ -56,11 +56,21 @@ class Group(Struct, frozen=True):
 
 
 class Batch(Struct, frozen=True):
-    """Consecutive records as they were written, numbered from ``first`` on, and the position behind them."""
+    """Whole groups of one segment between two positions: of each its records as they were written, line by line."""
 
-    first: int
-    lines: Sequence[bytes]
+    after: Position
+    bodies: Sequence[bytes]
     end: Position
+
+    @property
+    def first(self) -> int:
+        """The number of the first record."""
+        return self.after.sequence + 1
+
+    @property
+    def lines(self) -> list[bytes]:
+        """Every record, in order."""
+        return [line for body in self.bodies for line in body.split(b"\n")]
 
 
 class Head(Struct, frozen=True):
@@ -114,10 +124,12 @@ def proves(key: bytes, mac: str, data: bytes, group: Group) -> bool:
     return hmac.compare_digest(expected.encode(), group.mac.encode())
 
 
-def records(data: bytes, group: Group) -> list[bytes]:
-    """The record lines of a group."""
-    lines = data[group.start : group.seal - 1].split(b"\n")
-    return lines[1:] if lines[0].startswith(b"[") else lines
+def records(data: bytes, group: Group) -> bytes:
+    """The record lines of a group, without the last newline."""
+    start = group.start
+    if data.startswith(b"[", start):  # the segment's header
+        start = data.index(b"\n", start) + 1
+    return data[start : group.seal - 1]
 
 
 def head_bytes(key: bytes, head: Head) -> bytes:
