@@ -26,6 +26,7 @@ GENESIS = "0" * 64
 # The head file is overwritten in place: one width, one sector.
 HEAD_BYTES = 160
 
+_BRACE = ord("{")
 _SEAL_AT = b'\n["seal",'
 _SEAL = msgspec.json.Decoder(tuple[str, int, int, str])
 _HEADER = msgspec.json.Decoder(tuple[str, int, int, str])
@@ -151,7 +152,7 @@ def read_head(key: bytes, data: bytes) -> Head | None:
 def one_line(record: Struct | dict[str, Any]) -> bytes:
     """A record as one line of JSON, without its newline. Raises ``TypeError`` for what is no JSON object."""
     line = msgspec.json.encode(record)
-    if not line.startswith(b"{"):  # a struct that is written as an array could pass for a seal
+    if line[0] != _BRACE:  # a struct that is written as an array could pass for a seal
         raise TypeError("a record must be a JSON object")
     if b"\n" in line:  # only from a raw value that was passed through
         line = msgspec.json.format(line, indent=-1)
