@@ -59,12 +59,12 @@ class Money(Struct):
 
     def costs(self) -> list[tuple[int, str, int]]:
         """Day, tenant and nano-USD of what was settled."""
-        return [(*key, min(cost, _LARGEST)) for key, cost in self.settled.items()]
+        return [(_bounded(day), tenant, _bounded(cost)) for (day, tenant), cost in self.settled.items()]
 
     def intents(self) -> list[tuple[str, int, str, int]]:
         """Call, day, tenant and nano-USD of what began and has not ended."""
         return [
-            (call, _day(facts.time or 0.0), facts.tenant_id or "", min(facts.reserved_nano_usd, _LARGEST))
+            (call, _bounded(_day(facts.time or 0.0)), facts.tenant_id or "", _bounded(facts.reserved_nano_usd))
             for call, facts in self.opened.items()
         ]
 
@@ -72,6 +72,10 @@ class Money(Struct):
 def _day(time_s: float) -> int:
     """The UTC day, counted from 1970 on."""
     return int(time_s // DAY_S)
+
+
+def _bounded(number: int) -> int:
+    return max(-_LARGEST, min(number, _LARGEST))
 
 
 class Contents(Struct, frozen=True):

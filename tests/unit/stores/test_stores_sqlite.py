@@ -223,7 +223,8 @@ async def test_values_that_no_stage_would_write_do_not_stop_the_index(filed: Fil
     for number in range(3):
         await append_call(log, NOON_S + number)
     log.records[1] |= {"cost_nano_usd": 10**30, "tenant_id": {"not": "text"}}
-    await filed.file(log.records)
+    log.records[2] |= {"cost_nano_usd": -(10**30), "time": 1e308}
+    await filed.file([*log.records, intent("far", "acme", 10**30, -1e308)])
     newest, odd, oldest = await filed.events()
     assert (newest["sequence"], oldest["sequence"]) == (3, 1)
     assert (odd["cost_nano_usd"], odd["tenant_id"]) == (10**30, {"not": "text"})
