@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
+from random import Random
+from typing import Any
 
+import msgspec
 import pytest
 
 from penstock.core.ports import AuditQuery, Log, Records
@@ -65,6 +68,49 @@ async def test_filters_are_combined(both: tuple[Log, Records]) -> None:
     assert await _ids(records, AuditQuery(since_s=101.0, until_s=103.0)) == ["2", "1"]
     assert await _ids(records, AuditQuery(tenant="nobody")) == []
     assert await _ids(records, AuditQuery(trace_id="' OR 1=1 --")) == []
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_pages_hold_what_was_asked_for_and_nothing_else(both: tuple[Log, Records], seed: int) -> None:
+    log, records = both
+    chance = Random(seed)
+    appended: list[dict[str, Any]] = []
+    for number in range(1, 201):
+        tenant, trace = chance.choice([None, "", "acme", "globex"]), chance.choice([None, "", "a1", "b2", "a"])
+        event = {"event_type": "e", "time": chance.choice([None, chance.randrange(20)])}
+        log.append(event | {"tenant_id": tenant, "trace_id": trace})
+        appended.insert(0, {"sequence": number, **event, "tenant_id": tenant, "trace_id": trace})
+        if number % 10 == 0:
+            await records.query(AuditQuery())  # each time a block of its own
+    for _ in range(60):
+        query = AuditQuery(
+            tenant=chance.choice([None, None, "", "acme", "nobody"]),
+            trace_id=chance.choice([None, None, "", "a1", "c3"]),
+            since_s=chance.choice([None, None, 5.0, 18.0]),
+            until_s=chance.choice([None, None, 5.0, 19.0]),
+            limit=chance.choice([1, 7, 50]),
+        )
+        assert await _every_page(records, query) == [event for event in appended if _is_asked_for(event, query)]
+
+
+async def _every_page(records: Records, query: AuditQuery) -> list[dict[str, Any]]:
+    page = await records.query(query)
+    events = page.events
+    while page.next_cursor is not None:
+        assert len(page.events) == query.limit
+        page = await records.query(msgspec.structs.replace(query, cursor=page.next_cursor))
+        events += page.events
+    return events
+
+
+def _is_asked_for(event: dict[str, Any], query: AuditQuery) -> bool:
+    time = event["time"]
+    return (
+        query.tenant in {None, event["tenant_id"]}
+        and query.trace_id in {None, event["trace_id"]}
+        and (query.since_s is None or (time is not None and time >= query.since_s))
+        and (query.until_s is None or (time is not None and time < query.until_s))
+    )
 
 
 async def test_pages_follow_each_other_while_more_is_appended(both: tuple[Log, Records]) -> None:

@@ -35,7 +35,7 @@ class Works:
         self.pepper = pepper
         self.log = log
         self.store = store
-        self.owner = Owner(log, store, on_error=self._index_failed)
+        self.owner = Owner(log, store, on_error=self._index_failed, on_progress=self._index_grows)
         self.budgets = DayBudgets(time.time)
         self.counters = MemoryCounters(time.monotonic)
         self.in_flight: dict[str, int] = {}
@@ -106,6 +106,9 @@ class Works:
 
     def _index_failed(self, error: StoreFailed) -> None:
         self.logger.error("audit index is behind", error=error.code, reason=error.message)
+
+    def _index_grows(self, indexed: int, records: int) -> None:
+        self.logger.info("audit index is being built", indexed=indexed, records=records)
 
     async def aclose(self) -> None:
         """Stop, with everything that was appended on the disk and indexed."""

@@ -177,7 +177,10 @@ class Records(Protocol):
     """The queryable index over the log."""
 
     async def query(self, query: AuditQuery) -> AuditPage:
-        """Everything appended before this call is visible to it."""
+        """Everything appended before this call is visible to it.
+
+        Raises ``StoreFailed`` when a record that belongs on the page was changed or cannot be read.
+        """
 
 
 # --- the composed gateway, as edges see it ---------------------------------------------------------------------------

@@ -26,6 +26,7 @@ GENESIS = "0" * 64
 # The head file is overwritten in place: one width, one sector.
 HEAD_BYTES = 160
 
+_BRACE = ord("{")
 _SEAL_AT = b'\n["seal",'
 _SEAL = msgspec.json.Decoder(tuple[str, int, int, str])
 _HEADER = msgspec.json.Decoder(tuple[str, int, int, str])
@@ -56,11 +57,21 @@ class Group(Struct, frozen=True):
 
 
 class Batch(Struct, frozen=True):
-    """Consecutive records as they were written, numbered from ``first`` on, and the position behind them."""
+    """Whole groups of one segment between two positions: of each its records as they were written, line by line."""
 
-    first: int
-    lines: Sequence[bytes]
+    after: Position
+    bodies: Sequence[bytes]
     end: Position
+
+    @property
+    def first(self) -> int:
+        """The number of the first record."""
+        return self.after.sequence + 1
+
+    @property
+    def lines(self) -> list[bytes]:
+        """Every record, in order."""
+        return [line for body in self.bodies for line in body.split(b"\n")]
 
 
 class Head(Struct, frozen=True):
@@ -114,10 +125,12 @@ def proves(key: bytes, mac: str, data: bytes, group: Group) -> bool:
     return hmac.compare_digest(expected.encode(), group.mac.encode())
 
 
-def records(data: bytes, group: Group) -> list[bytes]:
-    """The record lines of a group."""
-    lines = data[group.start : group.seal - 1].split(b"\n")
-    return lines[1:] if lines[0].startswith(b"[") else lines
+def records(data: bytes, group: Group) -> bytes:
+    """The record lines of a group, without the last newline."""
+    start = group.start
+    if data.startswith(b"[", start):  # the segment's header
+        start = data.index(b"\n", start) + 1
+    return data[start : group.seal - 1]
 
 
 def head_bytes(key: bytes, head: Head) -> bytes:
@@ -139,7 +152,7 @@ def read_head(key: bytes, data: bytes) -> Head | None:
 def one_line(record: Struct | dict[str, Any]) -> bytes:
     """A record as one line of JSON, without its newline. Raises ``TypeError`` for what is no JSON object."""
     line = msgspec.json.encode(record)
-    if not line.startswith(b"{"):  # a struct that is written as an array could pass for a seal
+    if line[0] != _BRACE:  # a struct that is written as an array could pass for a seal
         raise TypeError("a record must be a JSON object")
     if b"\n" in line:  # only from a raw value that was passed through
         line = msgspec.json.format(line, indent=-1)

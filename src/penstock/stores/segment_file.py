@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from penstock.core.errors import StoreFailed
 from penstock.stores import seals
 from penstock.stores.seals import Batch, Group, Head, Position
 
-# What a reader takes of a segment at a time: large, as the index then writes each of its pages less often.
-READ_BYTES = 1024 * 1024
+# What a reader takes of a segment at a time, and so the block that an entry of the index stands for: larger makes the
+# index smaller, and a query read more that nobody asked for.
+READ_BYTES = 128 * 1024
 # A group is what one seal vouches for, and the least that can be read.
 GROUP_RECORDS = 2048
 _OURS = 0o600
@@ -107,41 +110,73 @@ def sync_directory(directory: Path) -> None:
 def read_batch(directory: Path, key: bytes, after: Position, end: Position) -> Batch | None:
     """Some whole groups behind ``after``, none behind ``end``, each proved; ``None`` when there are none.
 
-    Raises ``StoreFailed`` when what stands there is not what was sealed after ``after``, ``OSError`` as files do.
+    Raises ``StoreFailed`` when what stands there is not what was sealed after ``after``, or cannot be read.
     """
     if after.sequence >= end.sequence:
         return None
     path = segment_path(directory, after.segment)
-    limit = end.offset if after.segment == end.segment else path.stat().st_size
-    if after.offset >= limit:
-        after = Position(after.sequence + 1, 0, after.sequence, after.mac)
-        return read_batch(directory, key, after, end)
-    with path.open("rb") as file:
+    is_last = after.segment == end.segment
+    with _reading(path) as file:
+        limit = end.offset if is_last else os.fstat(file.fileno()).st_size
         file.seek(after.offset)
-        data = file.read(min(READ_BYTES, limit - after.offset))
+        data = file.read(min(READ_BYTES, limit - after.offset)) if limit > after.offset else b""
         found = list(seals.groups(data))
-        while not found and after.offset + len(data) < limit:
+        while data and not found and after.offset + len(data) < limit:
             data += file.read(min(len(data), limit - after.offset - len(data)))
             found = list(seals.groups(data))
-    if not found:
-        raise _damaged(path, after.offset)
+    if not data and after.offset and not is_last:
+        return read_batch(directory, key, Position(after.sequence + 1, 0, after.sequence, after.mac), end)
     return _proved(path, key, after, data, found)
 
 
+def read_again(directory: Path, key: bytes, after: Position, end_offset: int) -> Batch:
+    """The groups of one segment between ``after`` and a byte of it, each proved.
+
+    Raises ``StoreFailed`` when they are not what was sealed after ``after``, or cannot be read.
+    """
+    path = segment_path(directory, after.segment)
+    with _reading(path) as file:
+        file.seek(after.offset)
+        data = file.read(end_offset - after.offset)
+    batch = _proved(path, key, after, data, list(seals.groups(data)))
+    if batch.end.offset != end_offset:
+        raise _damaged(path, batch.end.offset)
+    return batch
+
+
 def _proved(path: Path, key: bytes, after: Position, data: bytes, found: Sequence[Group]) -> Batch:
-    lines: list[bytes] = []
+    if not found:
+        raise _damaged(path, after.offset)
+    bodies: list[bytes] = []
     sequence, mac = after.sequence, after.mac
     for group in found:
         if group.first != sequence + 1 or not seals.proves(key, mac, data, group):
             raise _damaged(path, after.offset + group.start)
-        lines += seals.records(data, group)
+        bodies.append(seals.records(data, group))
         sequence, mac = group.last, group.mac
     end = Position(after.segment, after.offset + found[-1].end, sequence, mac)
-    return Batch(after.sequence + 1, lines, end)
+    return Batch(after, bodies, end)
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[BinaryIO]:
+    try:
+        with path.open("rb") as file:
+            yield file
+    except OSError as error:
+        what = "is missing" if isinstance(error, FileNotFoundError) else "cannot be read"
+        raise StoreFailed(
+            f"{_name(path)} {what}: restore it from a backup, and run `penstock audit verify`."
+        ) from error
 
 
 def _damaged(path: Path, offset: int) -> StoreFailed:
-    return StoreFailed(f"{path} is not what was written, from byte {offset} on: run `penstock audit verify`.")
+    return StoreFailed(f"{_name(path)} is not what was written, from byte {offset} on: run `penstock audit verify`.")
+
+
+def _name(path: Path) -> str:
+    """Enough for the operator; where on the machine it lies is no caller's business."""
+    return f"{path.parent.name}/{path.name}"
 
 
 def _write_all(descriptor: int, data: bytes) -> None:

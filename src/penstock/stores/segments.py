@@ -23,7 +23,7 @@ from penstock.stores import seals
 from penstock.stores.lock import ProcessLock
 from penstock.stores.recovery import Recovered, recover
 from penstock.stores.seals import Batch, Position
-from penstock.stores.segment_file import SegmentWriter, read_batch
+from penstock.stores.segment_file import SegmentWriter, read_again, read_batch
 
 _DEFAULT_SEGMENT_BYTES = 64 * 1024 * 1024
 _FULL = "The gateway's ledger is behind its disk: retry in a moment."
@@ -128,9 +128,13 @@ class SegmentLog:
     def read(self, after: Position) -> Batch | None:
         """Some of what is on the disk behind ``after``, proved; ``None`` when there is nothing. Blocks on files.
 
-        Raises ``StoreFailed`` when it was changed, ``OSError`` as files do.
+        Raises ``StoreFailed`` when it was changed or cannot be read.
         """
         return read_batch(self._directory, self._key, after, self._writer.end)
+
+    def read_again(self, after: Position, end_offset: int) -> Batch:
+        """A batch that ``read`` gave before, by where it begins and ends. Proves, blocks and raises as ``read`` does."""
+        return read_again(self._directory, self._key, after, end_offset)
 
     def close(self) -> None:
         """Write what is queued, then let go of the files. Blocks, ``FLUSH_S`` at most; may be called twice."""

@@ -6,23 +6,28 @@ import sqlalchemy as sa
 
 metadata = sa.MetaData()
 
-# One row per event: the columns that it is found by, and the whole of it as JSON.
-audit = sa.Table(
-    "audit",
+# One row per block of consecutive records: where in the log it stands, and what a query must know to pass it over.
+blocks = sa.Table(
+    "blocks",
     metadata,
-    sa.Column("sequence", sa.Integer, primary_key=True, autoincrement=False),
-    sa.Column("event_type", sa.Text),
-    sa.Column("time", sa.Float),
-    sa.Column("tenant_id", sa.Text),
-    sa.Column("trace_id", sa.Text),
-    sa.Column("record", sa.Text, nullable=False),
+    sa.Column("first", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("segment", sa.Integer, nullable=False),
+    sa.Column("byte_offset", sa.Integer, nullable=False),
+    sa.Column("end_offset", sa.Integer, nullable=False),
+    sa.Column("mac", sa.Text, nullable=False),  # of the seal before it: what makes a block provable by itself
+    sa.Column("oldest_s", sa.Float),
+    sa.Column("newest_s", sa.Float),
+    sa.Column("traces", sa.LargeBinary, nullable=False),  # the fingerprint of each event's trace id
 )
-# An index holds the sequence too, so a tenant's newest records are read in order without sorting.
-sa.Index("audit_tenant", audit.c.tenant_id)
-sa.Index("audit_time", audit.c.time)
-# Trace ids are random: indexed whole, every row would dirty a page of its own. By two digits new rows go to the ends
-# of 256 runs, however large the table is, and a search reads a 256th of it.
-sa.Index("audit_trace", sa.func.substr(audit.c.trace_id, 1, 2))
+
+# Which blocks have events of a tenant.
+block_tenants = sa.Table(
+    "block_tenants",
+    metadata,
+    sa.Column("tenant_id", sa.Text, primary_key=True),
+    sa.Column("first", sa.Integer, primary_key=True),
+    sqlite_with_rowid=False,
+)
 
 # Settled cost per UTC day (days since 1970) and tenant, so that a start need not read a day of records.
 daily_cost = sa.Table(

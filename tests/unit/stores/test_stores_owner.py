@@ -14,7 +14,7 @@ from penstock.core.ports import AuditQuery
 from penstock.stores.owner import Owner
 from penstock.stores.segments import SegmentLog
 from penstock.stores.sqlite import SqliteStore
-from support.logs_on_disk import KEY, Disk, event, write_log
+from support.logs_on_disk import KEY, Disk, event, write_groups, write_log
 
 ALL = AuditQuery(limit=1000)
 
@@ -67,6 +67,19 @@ async def test_the_index_follows_without_being_asked(tmp_path: Path) -> None:
         async with asyncio.timeout(5):
             while (await running.store.indexed_to()).sequence < 1:  # noqa: ASYNC110 - the index has nobody to tell
                 await asyncio.sleep(0)
+
+
+async def test_a_long_run_tells_how_far_it_is(tmp_path: Path) -> None:
+    class Talkative(Owner):
+        PROGRESS_S = 0.0
+
+    write_groups(tmp_path / "log", [100] * 70, segment_bytes=1)  # more blocks than one transaction takes
+    running, told = Running(tmp_path), list[tuple[int, int]]()
+    running.owner = Talkative(
+        running.log, running.store, on_error=_raise, on_progress=lambda *progress: told.append(progress)
+    )
+    async with running:
+        assert told == [(6400, 7000), (7000, 7000)]
 
 
 async def test_queries_at_once_index_once(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from penstock.core.errors import StoreFailed
 from penstock.stores import seals
 from penstock.stores.recovery import recover
-from penstock.stores.seals import Head
+from penstock.stores.seals import Head, Position
 from penstock.stores.segment_file import read_batch, segment_numbers, segment_path
 from penstock.stores.segments import SegmentLog
 from penstock.stores.verification import verify
@@ -100,6 +100,24 @@ def test_a_changed_record_is_one_finding_that_names_its_group(written: Path, tmp
     assert found.records == 5
     with pytest.raises(StoreFailed):
         read_batch(directory, KEY, seals.START, seals.Position(1, path.stat().st_size, 6, ""))
+
+
+@pytest.mark.parametrize("number", [1, 5, 9])
+def test_a_segment_that_was_emptied_or_removed_is_named_by_its_reader(segments: Path, number: int) -> None:
+    end = recover(segments, KEY).end
+    path = segment_path(segments, number)
+    path.write_bytes(b"")
+    with pytest.raises(StoreFailed, match=f"{path.name} is not what was written"):
+        _read_all(segments, end)
+    path.unlink()
+    with pytest.raises(StoreFailed, match=f"{path.name} is missing"):
+        _read_all(segments, end)
+
+
+def _read_all(directory: Path, end: Position) -> None:
+    position = seals.START
+    while (batch := read_batch(directory, KEY, position, end)) is not None:
+        position = batch.end
 
 
 @pytest.fixture
