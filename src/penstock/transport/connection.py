@@ -59,6 +59,7 @@ class Connection(asyncio.Protocol):
         It fails with ``StaleConnection``, ``UpstreamUnavailable`` or ``UpstreamMalformed``.
         """
         self._head = head = self._loop.create_future()
+        self.idle = False
         self._untouched = True
         transport = self._transport
         if self.lost or transport is None:
@@ -123,7 +124,7 @@ class Connection(asyncio.Protocol):
         if response is None:
             if not parser.head_complete:
                 return
-            self._response = response = Response(self, parser.status, parser.headers)
+            self._response = response = Response(self, parser.status, parser.fields)
             self._head = None
             if head is not None:
                 head.set_result(response)
@@ -156,13 +157,9 @@ class Connection(asyncio.Protocol):
         complete = parser.complete
         if complete:
             # Freed before the body goes on: a receiver that fails cannot keep the connection.
-            response.detach()
             self._response = None
             self._free()
-        if body:
-            response.feed(body)
-        if complete:
-            response.end()
+        response.feed(body, last=complete)
 
     def _free(self) -> None:
         transport = self._transport
@@ -172,7 +169,8 @@ class Connection(asyncio.Protocol):
             self.drop()
             return
         self._used = True
-        self.resume()
+        if self._paused:
+            self.resume()
         self._on_free(self, True)
 
     def _lose(self) -> None:

@@ -31,19 +31,19 @@ class Response:
     __slots__ = (
         "_ended",
         "_error",
+        "_fields",
         "_flow",
         "_held",
         "_held_bytes",
         "_limit_bytes",
         "_reader",
         "_receiver",
-        "headers",
         "status",
     )
 
-    def __init__(self, flow: Flow, status: int, headers: Headers) -> None:
+    def __init__(self, flow: Flow, status: int, fields: Headers) -> None:
         self.status = status
-        self.headers = headers
+        self._fields = fields
         self._flow: Flow | None = flow
         self._held: list[bytes] = []
         self._held_bytes = 0
@@ -54,6 +54,11 @@ class Response:
         self._ended = False
 
     # --- the caller ---
+
+    @property
+    def headers(self) -> Headers:
+        """See ``core.ports.HttpResponse.headers``; made when asked for, which a good answer's hardly ever are."""
+        return [(name.lower(), value) for name, value in self._fields]
 
     async def read(self, limit_bytes: int) -> bytes:
         """See ``core.ports.HttpResponse.read``; whatever goes wrong, the connection is freed."""
@@ -103,27 +108,18 @@ class Response:
 
     # --- the connection ---
 
-    def feed(self, data: bytes) -> None:
-        """Take body bytes."""
+    def feed(self, data: bytes, *, last: bool) -> None:
+        """Take what has come of the body, if anything; with its ``last`` byte the connection is someone else's."""
+        if last:
+            self._flow = None
         if self._receiver is not None:
-            self._receiver.body_received(data)
-            return
-        self._held.append(data)
-        self._held_bytes += len(data)
-        if self._held_bytes > self._limit_bytes:
-            if self._reader is not None:
-                self._refuse()
-            else:
-                self.pause()
-
-    def detach(self) -> None:
-        """The last byte has come: the connection is no longer this response's."""
-        self._flow = None
-
-    def end(self) -> None:
-        """The body is whole."""
-        self._ended = True
-        self._settle()
+            if data:
+                self._receiver.body_received(data)
+        elif data:
+            self._hold(data)
+        if last:
+            self._ended = True
+            self._settle()
 
     def fail(self, error: PenstockError) -> None:
         """The body will never be whole."""
@@ -132,6 +128,15 @@ class Response:
         self._settle()
 
     # --- within ---
+
+    def _hold(self, data: bytes) -> None:
+        self._held.append(data)
+        self._held_bytes += len(data)
+        if self._held_bytes > self._limit_bytes:
+            if self._reader is not None:
+                self._refuse()
+            else:
+                self.pause()
 
     def _refuse(self) -> None:
         self._error = UpstreamMalformed(f"The provider sent a body of more than {self._limit_bytes} bytes.")

@@ -68,11 +68,11 @@ async def test_the_request_is_the_callers_under_the_providers_name_and_key() -> 
     response = ScriptedResponse(body=b'{"model":"m-1","choices":[{"message":{"content":"Hi"},"finish_reason":"stop"}]}')
     provider, transport = adapter(response)
     await provider.bind(TARGET)(make_call(max_output_tokens=500))
-    request = transport.requests[0]
-    assert request.origin == Origin("https", "llm.example.com", 443)
-    assert (request.method, request.path) == (b"POST", b"/v1/chat/completions")
-    assert (b"authorization", b"Bearer sk-secret") in request.headers
-    assert msgspec.json.decode(request.body) == {
+    endpoint, body = transport.requests[0]
+    assert endpoint.origin == Origin("https", "llm.example.com", 443)
+    assert (endpoint.method, endpoint.path) == (b"POST", b"/v1/chat/completions")
+    assert (b"authorization", b"Bearer sk-secret") in endpoint.headers
+    assert msgspec.json.decode(body) == {
         "model": "m-1",
         "messages": [{"role": "user", "content": "Hello"}],
         "max_tokens": 100,
@@ -102,9 +102,10 @@ async def test_azure_takes_its_key_in_a_header_of_its_own() -> None:
     provider = OpenAICompatible("az", ROWS["azure"], base_url=base_url, api_key="k\n", transport=transport)
     with pytest.raises(UpstreamUnavailable):
         await provider.bind(TARGET)(make_call())
-    assert (b"api-key", b"k") in transport.requests[0].headers
-    assert transport.requests[0].path == b"/openai/v1/chat/completions?api-version=preview"
-    assert msgspec.json.decode(transport.requests[0].body)["max_completion_tokens"] == 100
+    endpoint, body = transport.requests[0]
+    assert (b"api-key", b"k") in endpoint.headers
+    assert endpoint.path == b"/openai/v1/chat/completions?api-version=preview"
+    assert msgspec.json.decode(body)["max_completion_tokens"] == 100
 
 
 @pytest.mark.parametrize(
