@@ -1,7 +1,8 @@
-"""The adapter of every service that speaks OpenAI chat completions: ``encode``, ``decode``, ``explain``."""
+"""The adapter of every service that speaks OpenAI chat completions: ``encoder``, ``decode``, ``explain``."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from urllib.parse import urlsplit
 
@@ -11,7 +12,7 @@ from penstock.core.chain import Handler
 from penstock.core.errors import PenstockError, UpstreamError
 from penstock.core.plan import Target
 from penstock.core.ports import Endpoint, HttpResponse, Origin, Transport
-from penstock.dialects.openai.body import write_chat
+from penstock.dialects.openai.body import ChatWriter
 from penstock.dialects.openai.response import estimate_output_tokens, read_completion, rename_model
 from penstock.providers.explain import explain
 from penstock.providers.openai_stream import ChunkReader, Relay
@@ -41,13 +42,13 @@ class OpenAICompatible:
 
     def bind(self, target: Target) -> Handler:
         """The handler that answers calls with ``target``."""
-        return partial(self._answer, target)
+        return partial(self._answer, target.alias, encoder(target, self._row))
 
-    async def _answer(self, target: Target, call: Call) -> Answer:
-        response = await self._send(encode(call, target, self._row))
+    async def _answer(self, alias: str, encode: Callable[[Call], bytes], call: Call) -> Answer:
+        response = await self._send(encode(call))
         if not 200 <= response.status < 300:  # noqa: PLR2004 - success
             raise await self._refusal(response)
-        alias = call.model or target.alias
+        alias = call.model or alias
         if call.stream:
             return await _stream(response, ChunkReader(call, alias))
         try:
@@ -65,19 +66,15 @@ class OpenAICompatible:
         return explain(response.status, response.headers, body, secret=self._secret)
 
 
-def encode(call: Call, target: Target, row: Row) -> bytes:
-    """The request body for ``target``: its model, and the least of the call's and its own token caps."""
-    cap = call.max_output_tokens
-    if cap is None or (target.max_output_tokens is not None and target.max_output_tokens < cap):
-        cap = target.max_output_tokens
-    return write_chat(
-        call,
-        model_id=target.model_id,
-        max_output_tokens=cap,
+def encoder(target: Target, row: Row) -> Callable[[Call], bytes]:
+    """What turns calls into request bodies for ``target`` at the service that ``row`` describes."""
+    return ChatWriter(
+        target.model_id,
+        max_output_tokens=target.max_output_tokens,
         max_tokens_field=row.max_tokens_field,
         ask_usage=row.asks_usage,
         withhold=row.withheld,
-    )
+    ).write
 
 
 def decode(body: bytes, call: Call, alias: str) -> Answer:

@@ -117,7 +117,7 @@ class Connection(asyncio.Protocol):
         self._untouched = False
         parser = self._parser
         try:
-            parser.feed(data)
+            body = parser.feed(data)
         except PenstockError as error:
             self._fail(error)
             return
@@ -128,7 +128,7 @@ class Connection(asyncio.Protocol):
             self._head = None
             if head is not None:
                 head.set_result(response)
-        self._deliver(response)
+        self._deliver(response, body)
 
     def eof_received(self) -> None:
         """The peer has closed in order; only this completes a body without a stated length.
@@ -138,7 +138,7 @@ class Connection(asyncio.Protocol):
         response = self._response
         if response is not None and self._parser.eof():
             self.lost = True
-            self._deliver(response)
+            self._deliver(response, b"")
         else:
             self._lose()
             self.close()  # asyncio would first wait for what is still to be written
@@ -151,10 +151,8 @@ class Connection(asyncio.Protocol):
 
     # --- within ---
 
-    def _deliver(self, response: Response) -> None:
-        parser = self._parser
-        body = parser.take_body()
-        complete = parser.complete
+    def _deliver(self, response: Response, body: bytes) -> None:
+        complete = self._parser.complete
         if complete:
             # Freed before the body goes on: a receiver that fails cannot keep the connection.
             self._response = None

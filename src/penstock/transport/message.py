@@ -68,9 +68,8 @@ def _check_name(name: bytes) -> None:
 class ResponseParser:
     """Cuts what one connection brings into responses, one ``expect`` each.
 
-    After ``feed``: ``head_complete`` with ``status`` and ``fields``; ``take_body`` for the bytes of body it brought;
-    ``complete`` at the end, and then ``reusable`` tells whether another request may follow. Interim responses (1xx)
-    and trailers are passed over.
+    After ``feed``: ``head_complete`` with ``status`` and ``fields``; ``complete`` at the end, and then ``reusable``
+    tells whether another request may follow. Interim responses (1xx) and trailers are passed over.
     """
 
     def __init__(self, head_bytes: int) -> None:
@@ -90,8 +89,8 @@ class ResponseParser:
         self.complete = False
         self.reusable = False
 
-    def feed(self, data: bytes) -> None:
-        """Take the next bytes. Raises ``UpstreamMalformed``; the connection is of no use after it."""
+    def feed(self, data: bytes) -> bytes:
+        """What ``data`` brings of the body. Raises ``UpstreamMalformed``; the connection is of no use after it."""
         self._quiet_bytes += len(data)
         try:
             self._parser.feed_data(data)
@@ -99,18 +98,14 @@ class ResponseParser:
             self.reusable = False
             if not self.complete:
                 raise self._explained(error) from None
-        if self._pieces:
-            self._quiet_bytes = 0
-        elif self._quiet_bytes > self._head_bytes and not self.complete:
-            raise self._too_long()
-
-    def take_body(self) -> bytes:
-        """The bytes of body since the last time."""
         pieces = self._pieces
-        if not pieces:
-            return b""
-        self._pieces = []
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        if pieces:
+            self._quiet_bytes = 0
+            self._pieces = []
+            return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        if self._quiet_bytes > self._head_bytes and not self.complete:
+            raise self._too_long()
+        return b""
 
     def eof(self) -> bool:
         """The peer has sent its last byte: whether that completes the response (a body without a stated length)."""

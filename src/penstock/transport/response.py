@@ -112,11 +112,13 @@ class Response:
         """Take what has come of the body, if anything; with its ``last`` byte the connection is someone else's."""
         if last:
             self._flow = None
-        if self._receiver is not None:
-            if data:
-                self._receiver.body_received(data)
+        if data and self._receiver is not None:
+            self._receiver.body_received(data)
         elif data:
-            self._hold(data)
+            self._held.append(data)
+            self._held_bytes += len(data)
+            if self._held_bytes > self._limit_bytes:
+                self._overflow()
         if last:
             self._ended = True
             self._settle()
@@ -129,14 +131,11 @@ class Response:
 
     # --- within ---
 
-    def _hold(self, data: bytes) -> None:
-        self._held.append(data)
-        self._held_bytes += len(data)
-        if self._held_bytes > self._limit_bytes:
-            if self._reader is not None:
-                self._refuse()
-            else:
-                self.pause()
+    def _overflow(self) -> None:
+        if self._reader is not None:
+            self._refuse()
+        else:
+            self.pause()
 
     def _refuse(self) -> None:
         self._error = UpstreamMalformed(f"The provider sent a body of more than {self._limit_bytes} bytes.")

@@ -14,7 +14,7 @@ from penstock.core.errors import UpstreamCut, UpstreamMalformed, UpstreamMisconf
 from penstock.core.plan import Target
 from penstock.core.ports import Origin
 from penstock.providers import ROWS, OpenAICompatible
-from penstock.providers.openai_compatible import encode
+from penstock.providers.openai_compatible import encoder
 from support.calls import ListSink, make_call
 from support.upstreams import ScriptedResponse, ScriptedTransport
 
@@ -81,9 +81,9 @@ async def test_the_request_is_the_callers_under_the_providers_name_and_key() -> 
 
 def test_a_caller_cannot_choose_other_models_behind_the_one_it_was_allowed() -> None:
     call = make_call({"model": "fast", "messages": [], "models": ["dear-1"], "route": "fallback", "kept": 1})
-    sent = msgspec.json.decode(encode(call, TARGET, ROWS["openrouter"]))
+    sent = msgspec.json.decode(encoder(TARGET, ROWS["openrouter"])(call))
     assert (sent["kept"], "models" in sent, "route" in sent) == (1, False, False)
-    assert "models" in msgspec.json.decode(encode(call, TARGET, ROWS["openai_compatible"]))
+    assert "models" in msgspec.json.decode(encoder(TARGET, ROWS["openai_compatible"])(call))
 
 
 @pytest.mark.parametrize("choices", [1, 3])

@@ -23,8 +23,7 @@ def parse(*pieces: bytes, bodiless: bool = False) -> tuple[ResponseParser, bytes
     parser.expect(bodiless=bodiless)
     body = b""
     for piece in pieces:
-        parser.feed(piece)
-        body += parser.take_body()
+        body += parser.feed(piece)
     return parser, body
 
 
@@ -237,5 +236,5 @@ def test_one_parser_reads_one_answer_after_another() -> None:
     parser = ResponseParser(HEAD_BYTES)
     for number in range(3):
         parser.expect(bodiless=False)
-        parser.feed(b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\n%d" % number)
-        assert (parser.take_body(), parser.complete, parser.reusable) == (b"%d" % number, True, True)
+        body = parser.feed(b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\n%d" % number)
+        assert (body, parser.complete, parser.reusable) == (b"%d" % number, True, True)
