@@ -23,6 +23,7 @@ class ScriptedResponse:
 
     async def read(self, limit_bytes: int) -> bytes:
         assert limit_bytes > 0
+        self.close()
         if self.unreadable is not None:
             raise self.unreadable
         return self.body

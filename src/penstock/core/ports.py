@@ -58,7 +58,7 @@ class Receiver(Protocol):
 
 
 class HttpResponse(Protocol):
-    """A response whose head has come. ``read`` it or ``attach`` a receiver, then ``close``; closing early drops it."""
+    """A response whose head has come: ``read`` it, or ``attach`` a receiver and ``close`` it in the end."""
 
     @property
     def status(self) -> int:
@@ -69,7 +69,10 @@ class HttpResponse(Protocol):
         """Names in lower case, in the order in which they came."""
 
     async def read(self, limit_bytes: int) -> bytes:
-        """The whole body. Raises ``UpstreamCut`` when cut, ``UpstreamMalformed`` when over ``limit_bytes``."""
+        """The whole body; closes the response, whatever happens.
+
+        Raises ``UpstreamCut`` when cut, ``UpstreamMalformed`` when over ``limit_bytes``.
+        """
 
     def attach(self, receiver: Receiver) -> None:
         """Push the body to ``receiver``, from what has come already on."""

@@ -51,18 +51,13 @@ class OpenAICompatible:
         alias = call.model or alias
         if call.stream:
             return await _stream(response, ChunkReader(call, alias))
-        try:
-            return decode(await response.read(BODY_LIMIT_BYTES), call, alias)
-        finally:
-            response.close()
+        return decode(await response.read(BODY_LIMIT_BYTES), call, alias)
 
     async def _refusal(self, response: HttpResponse) -> PenstockError:
         try:
             body = await response.read(ERROR_LIMIT_BYTES)
         except UpstreamError:
             body = b""  # the status alone says enough
-        finally:
-            response.close()
         return explain(response.status, response.headers, body, secret=self._secret)
 
 

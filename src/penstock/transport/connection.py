@@ -161,9 +161,8 @@ class Connection(asyncio.Protocol):
 
     def _free(self) -> None:
         transport = self._transport
-        reusable = self._parser.reusable and not self.lost and transport is not None
         # An answer that came before the whole request was sent leaves the connection in the middle of it.
-        if transport is None or not reusable or transport.get_write_buffer_size():
+        if not self._parser.reusable or self.lost or transport is None or transport.get_write_buffer_size():
             self.drop()
             return
         self._used = True

@@ -61,11 +61,11 @@ class Response:
         return [(name.lower(), value) for name, value in self._fields]
 
     async def read(self, limit_bytes: int) -> bytes:
-        """See ``core.ports.HttpResponse.read``; whatever goes wrong, the connection is freed."""
+        """See ``core.ports.HttpResponse.read``."""
         self._limit_bytes = limit_bytes
         if self._held_bytes > limit_bytes:
             self._refuse()
-        elif not self._ended and self._flow is not None:
+        elif self._flow is not None:  # the last byte has not come
             self._reader = asyncio.get_running_loop().create_future()
             self._flow.resume()
             try:
@@ -121,7 +121,8 @@ class Response:
                 self._overflow()
         if last:
             self._ended = True
-            self._settle()
+            if self._receiver is not None or self._reader is not None:
+                self._settle()
 
     def fail(self, error: PenstockError) -> None:
         """The body will never be whole."""

@@ -239,11 +239,8 @@ def _refuse_error(error: Raw) -> None:
 def _usage(wire: _Usage | None) -> Usage | None:
     if wire is None or (wire.prompt_tokens is None and wire.completion_tokens is None):
         return None
-    return Usage(_count(wire.prompt_tokens), _count(wire.completion_tokens))
-
-
-def _count(said: float | None) -> int:
-    return int(said) if said and said > 0 else 0
+    asked, said = wire.prompt_tokens or 0, wire.completion_tokens or 0
+    return Usage(int(asked) if asked > 0 else 0, int(said) if said > 0 else 0)
 
 
 def _text(content: Any) -> str:
