@@ -134,10 +134,11 @@ class ResponseParser:
         status = self._parser.get_status_code()
         if status == _SWITCHING_PROTOCOLS:
             raise self._malformed("a protocol switch that nobody asked for")
+        self._check_framing()
         if status < _FINAL:  # interim: the answer is still to come
             self.fields = []
+            self._length_known = False
             return
-        self._check_framing()
         self.status = status
         self.head_complete = True
         self.reusable = self._parser.should_keep_alive()

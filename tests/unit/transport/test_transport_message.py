@@ -139,6 +139,17 @@ def test_interim_answers_are_passed_over() -> None:
     assert (parser.status, body, parser.fields) == (200, b"ok", [(b"content-length", b"2")])
 
 
+@pytest.mark.parametrize("field", [b"transfer-encoding: gzip", b"content-encoding: gzip"])
+def test_an_interim_answer_with_doubtful_framing_is_malformed(field: bytes) -> None:
+    with pytest.raises(UpstreamMalformed, match="encoding"):
+        parse(b"HTTP/1.1 103 Early Hints\r\n" + field + b"\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
+
+
+def test_a_length_in_an_interim_answer_is_not_the_answers() -> None:
+    parser, body = parse(b"HTTP/1.1 103 Early Hints\r\ncontent-length: 2\r\n\r\n", b"HTTP/1.1 200 OK\r\n\r\nhello")
+    assert (body, parser.eof()) == (b"hello", True)
+
+
 def test_a_body_without_a_length_ends_with_the_connection() -> None:
     parser, body = parse(b"HTTP/1.1 200 OK\r\n\r\nhel", b"lo")
     assert (body, parser.complete) == (b"hello", False)
