@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 import pytest
 
 from penstock.core.errors import UpstreamCut, UpstreamUnavailable
-from penstock.core.ports import HttpRequest, Origin
+from penstock.core.ports import Endpoint, Origin
 from penstock.transport import HttpTransport, TransportLimits
+from penstock.transport.response import Response
 from support.wire import Body, Script, peer_closed, read_request, scripted_server
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 CLOSED_WITHIN_S = 0.1
 
 
-def post(origin: Origin) -> HttpRequest:
-    return HttpRequest(origin, b"POST", b"/", (), b"{}")
+def post(transport: HttpTransport, origin: Origin) -> Coroutine[Any, Any, Response]:
+    return transport.bind(Endpoint(origin, b"POST", b"/", ()))(b"{}")
 
 
 def transport_to(origin: Origin, connections: int = 1) -> HttpTransport:
@@ -55,13 +57,13 @@ async def test_cancelling_before_the_head_closes_the_socket_and_frees_the_slot(s
     async with scripted_server(upstream.script) as address:
         origin = Origin("http", *address)
         transport = transport_to(origin)
-        sending = asyncio.create_task(transport.send(post(origin)))
+        sending = asyncio.create_task(post(transport, origin))
         await upstream.asked.wait()
         sending.cancel()
         await asyncio.wait_for(upstream.closed.wait(), CLOSED_WITHIN_S)
         with pytest.raises(asyncio.CancelledError):
             await sending
-        assert await (await transport.send(post(origin))).read(10) == b"ok"
+        assert await (await post(transport, origin)).read(10) == b"ok"
         await transport.aclose()
 
 
@@ -72,7 +74,7 @@ async def test_the_callers_timeout_closes_the_socket() -> None:
         transport = transport_to(origin)
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.05):
-                await transport.send(post(origin))
+                await post(transport, origin)
         await asyncio.wait_for(upstream.closed.wait(), CLOSED_WITHIN_S)
         await transport.aclose()
 
@@ -83,7 +85,7 @@ async def test_leaving_a_body_that_hangs_closes_the_socket_and_frees_the_slot(ho
     async with scripted_server(upstream.script) as address:
         origin = Origin("http", *address)
         transport = transport_to(origin)
-        response = await transport.send(post(origin))
+        response = await post(transport, origin)
         body = Body()
         if how == "cancel read":
             with pytest.raises(TimeoutError):
@@ -96,7 +98,7 @@ async def test_leaving_a_body_that_hangs_closes_the_socket_and_frees_the_slot(ho
             response.close()
         await asyncio.wait_for(upstream.closed.wait(), CLOSED_WITHIN_S)
         assert not body.over.is_set(), "nothing is delivered after close"
-        assert await (await transport.send(post(origin))).read(10) == b"ok"
+        assert await (await post(transport, origin)).read(10) == b"ok"
         await transport.aclose()
 
 
@@ -105,7 +107,7 @@ async def test_reading_what_was_closed_is_an_error() -> None:
     async with scripted_server(upstream.script) as address:
         origin = Origin("http", *address)
         transport = transport_to(origin)
-        response = await transport.send(post(origin))
+        response = await post(transport, origin)
         response.close()
         with pytest.raises(UpstreamCut):
             await response.read(100)
@@ -117,12 +119,12 @@ async def test_cancelling_while_queued_leaves_the_queue() -> None:
     async with scripted_server(upstream.script) as address:
         origin = Origin("http", *address)
         transport = transport_to(origin)
-        first, second, third = (asyncio.create_task(transport.send(post(origin))) for _ in range(3))
+        first, second, third = (asyncio.create_task(post(transport, origin)) for _ in range(3))
         await upstream.asked.wait()
         second.cancel()
         first.cancel()
         assert await (await third).read(10) == b"ok"
-        assert await (await transport.send(post(origin))).read(10) == b"ok"
+        assert await (await post(transport, origin)).read(10) == b"ok"
         await transport.aclose()
     assert upstream.connections == 2
 
@@ -140,8 +142,8 @@ async def test_cancelling_the_moment_after_a_grant_hands_it_on() -> None:
     async with scripted_server(script) as address:
         origin = Origin("http", *address)
         transport = transport_to(origin)
-        holder = await transport.send(post(origin))
-        first, second = (asyncio.create_task(transport.send(post(origin))) for _ in range(2))
+        holder = await post(transport, origin)
+        first, second = (asyncio.create_task(post(transport, origin)) for _ in range(2))
         await asyncio.sleep(0)
 
         class CancelFirst(Body):
@@ -179,7 +181,7 @@ async def test_cancelling_at_any_step_leaks_no_slot_and_no_socket(reused: bool) 
         transport = transport_to(origin)
 
         async def whole() -> bytes:
-            response = await transport.send(post(origin))
+            response = await post(transport, origin)
             return await response.read(10)
 
         for turns in range(25):
@@ -205,9 +207,9 @@ async def test_cancelling_a_connect_that_hangs_frees_the_slot() -> None:
         )
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.02):
-                await transport.send(post(origin))
+                await post(transport, origin)
         with pytest.raises(UpstreamUnavailable, match=r"no connection within 0\.1 s"):
-            await transport.send(post(origin))
+            await post(transport, origin)
         await transport.aclose()
 
 
@@ -249,7 +251,7 @@ async def test_pausing_a_receiver_really_stops_the_server() -> None:
     async with scripted_server(flooding(progress.append)) as address:
         origin = Origin("http", *address)
         transport = transport_to(origin)
-        response = await transport.send(post(origin))
+        response = await post(transport, origin)
 
         class SlowBody(Body):
             received = 0
@@ -275,7 +277,7 @@ async def test_a_body_that_nobody_claims_is_bounded() -> None:
     async with scripted_server(flooding(progress.append)) as address:
         origin = Origin("http", *address)
         transport = transport_to(origin)
-        response = await transport.send(post(origin))
+        response = await post(transport, origin)
         assert await _standstill(progress) < TOTAL_BYTES / 2
         assert len(await response.read(TOTAL_BYTES)) == TOTAL_BYTES
         await transport.aclose()
@@ -291,7 +293,7 @@ async def test_a_connection_paused_at_the_end_of_its_answer_serves_the_next() ->
         origin = Origin("http", *address)
         transport = transport_to(origin)
         for _ in range(3):
-            response = await transport.send(post(origin))
+            response = await post(transport, origin)
             response.pause()
             body = Body()
             response.attach(body)
@@ -307,7 +309,7 @@ async def test_a_receiver_that_closes_from_within_hears_nothing_more() -> None:
     async with scripted_server(upstream.script) as address:
         origin = Origin("http", *address)
         transport = transport_to(origin)
-        response = await transport.send(post(origin))
+        response = await post(transport, origin)
 
         class Leaving(Body):
             def body_received(self, data: bytes) -> None:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 
 from penstock.core.errors import UpstreamCut, UpstreamMalformed, UpstreamUnavailable
-from penstock.core.ports import HttpRequest, Origin
+from penstock.core.ports import Endpoint, Origin
 from penstock.transport import HttpTransport, TransportLimits
 from penstock.transport.connection import Connection
+from penstock.transport.response import Response
 from support.wire import Body, Script, answering, peer_closed, read_request, scripted_server
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
@@ -21,8 +23,8 @@ CHUNKED = CHUNKED_HEAD + b"9\r\ndata: \xc3\xa9\n\r\n1\r\n\n\r\nC\r\ndata: [DONE]
 CHUNKED_BODY = b"data: \xc3\xa9\n\ndata: [DONE]"
 
 
-def post(origin: Origin, body: bytes = b"{}") -> HttpRequest:
-    return HttpRequest(origin, b"POST", b"/v1", ((b"content-type", b"application/json"),), body)
+def post(transport: HttpTransport, origin: Origin, body: bytes = b"{}") -> Coroutine[Any, Any, Response]:
+    return transport.bind(Endpoint(origin, b"POST", b"/v1", ((b"content-type", b"application/json"),)))(body)
 
 
 @asynccontextmanager
@@ -47,7 +49,7 @@ async def test_the_server_sees_one_request_with_its_framing() -> None:
         await peer_closed(reader)
 
     async with upstream(script) as (transport, origin):
-        response = await transport.send(post(origin, b'{"a":1}'))
+        response = await post(transport, origin, b'{"a":1}')
         assert (response.status, await response.read(10)) == (200, b"ok")
     head, body = seen[0]
     assert head.startswith(b"POST /v1 HTTP/1.1\r\nhost: 127.0.0.1:%d\r\n" % origin.port)
@@ -64,14 +66,14 @@ async def test_a_chunked_answer_split_at_every_byte() -> None:
 
     async with upstream(script) as (transport, origin):
         for _ in range(1, len(CHUNKED)):
-            response = await transport.send(post(origin))
+            response = await post(transport, origin)
             assert await response.read(100) == CHUNKED_BODY
 
 
 async def test_a_chunked_answer_byte_by_byte_is_pushed_whole_to_a_receiver() -> None:
     async with upstream(answering(*(CHUNKED[i : i + 1] for i in range(len(CHUNKED))))) as (transport, origin):
         body = Body()
-        (await transport.send(post(origin))).attach(body)
+        (await post(transport, origin)).attach(body)
         await body.over.wait()
         assert (body.data, body.error) == (CHUNKED_BODY, None)
 
@@ -82,7 +84,7 @@ async def test_a_body_without_a_length_ends_with_the_connection() -> None:
         writer.write(b"HTTP/1.1 200 OK\r\n\r\nhello")
 
     async with upstream(script) as (transport, origin):
-        assert await (await transport.send(post(origin))).read(100) == b"hello"
+        assert await (await post(transport, origin)).read(100) == b"hello"
 
 
 @pytest.mark.parametrize("start", [b"", b"HTTP/1.1 200 OK\r\ncontent-"])
@@ -97,7 +99,7 @@ async def test_closing_before_the_head_is_unavailable_and_not_asked_again(start:
 
     async with upstream(script) as (transport, origin):
         with pytest.raises(UpstreamUnavailable, match="The provider closed the connection before it answered"):
-            await transport.send(post(origin))
+            await post(transport, origin)
     assert requests == 1
 
 
@@ -111,9 +113,9 @@ async def test_closing_inside_the_body_is_a_cut(start: bytes) -> None:
 
     async with upstream(script) as (transport, origin):
         with pytest.raises(UpstreamCut):
-            await (await transport.send(post(origin))).read(100)
+            await (await post(transport, origin)).read(100)
         body = Body()
-        (await transport.send(post(origin))).attach(body)
+        (await post(transport, origin)).attach(body)
         await body.over.wait()
         assert body.data == b"hello"
         assert isinstance(body.error, UpstreamCut)
@@ -141,7 +143,7 @@ async def test_a_malformed_head_closes_the_connection(head: bytes) -> None:
 
     async with upstream(script) as (transport, origin):
         with pytest.raises(UpstreamMalformed):
-            await transport.send(post(origin))
+            await post(transport, origin)
         await asyncio.wait_for(closed.wait(), 1)
 
 
@@ -158,7 +160,7 @@ async def test_a_bad_chunk_inside_a_stream_fails_it_and_closes() -> None:
 
     async with upstream(script) as (transport, origin):
         body = Body()
-        (await transport.send(post(origin))).attach(body)
+        (await post(transport, origin)).attach(body)
         sent.set()
         await body.over.wait()
         assert isinstance(body.error, UpstreamMalformed)
@@ -169,20 +171,20 @@ async def test_a_bad_chunk_inside_a_stream_fails_it_and_closes() -> None:
 async def test_a_body_over_the_callers_limit_is_refused_and_the_connection_closed(pieces: list[bytes]) -> None:
     async with upstream(answering(b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n", *pieces)) as (transport, origin):
         with pytest.raises(UpstreamMalformed, match="150 bytes"):
-            await (await transport.send(post(origin))).read(150)
+            await (await post(transport, origin)).read(150)
 
 
 async def test_a_body_exactly_at_the_limit_is_read() -> None:
     async with upstream(answering(OK)) as (transport, origin):
-        assert await (await transport.send(post(origin))).read(2) == b"ok"
+        assert await (await post(transport, origin)).read(2) == b"ok"
         with pytest.raises(UpstreamMalformed):
-            await (await transport.send(post(origin))).read(1)
+            await (await post(transport, origin)).read(1)
 
 
 async def test_redirects_are_answers_like_any_other() -> None:
     moved = b"HTTP/1.1 302 Found\r\nLocation: http://169.254.169.254/\r\ncontent-length: 0\r\n\r\n"
     async with upstream(answering(moved)) as (transport, origin):
-        response = await transport.send(post(origin))
+        response = await post(transport, origin)
         assert (response.status, await response.read(0)) == (302, b"")
         assert (b"location", b"http://169.254.169.254/") in response.headers
 
@@ -199,7 +201,7 @@ async def test_an_answer_that_comes_before_the_request_is_read_is_still_the_answ
 
     async with upstream(script) as (transport, origin):
         for _ in range(2):
-            assert (await transport.send(post(origin, b"x" * 8_000_000))).status == 413
+            assert (await post(transport, origin, b"x" * 8_000_000)).status == 413
     assert connections == 2, "a connection in the middle of a request is not reused"
 
 
@@ -218,7 +220,7 @@ async def test_a_refused_connection_says_why() -> None:
         origin = Origin("http", "127.0.0.1", closed.getsockname()[1])
     transport = HttpTransport(named_origins=frozenset({origin}))
     with pytest.raises(UpstreamUnavailable, match="The provider cannot be reached: connection refused"):
-        await transport.send(post(origin))
+        await post(transport, origin)
 
 
 async def test_an_unnamed_private_origin_is_never_connected_to() -> None:
@@ -231,7 +233,7 @@ async def test_an_unnamed_private_origin_is_never_connected_to() -> None:
     async with scripted_server(script) as (_, port):
         for host in ("127.0.0.1", "localhost"):
             with pytest.raises(UpstreamUnavailable, match="its address is private"):
-                await HttpTransport().send(post(Origin("http", host, port)))
+                await post(HttpTransport(), Origin("http", host, port))
     assert not connected.is_set()
 
 
@@ -246,13 +248,13 @@ async def test_after_aclose_everything_is_refused_and_every_socket_closed() -> N
 
     async with upstream(script, TransportLimits(max_connections_per_origin=1)) as (transport, origin):
         body = Body()
-        (await transport.send(post(origin))).attach(body)
-        waiting = asyncio.create_task(transport.send(post(origin)))
+        (await post(transport, origin)).attach(body)
+        waiting = asyncio.create_task(post(transport, origin))
         await asyncio.sleep(0)
         await transport.aclose()
         await asyncio.wait_for(closed.wait(), 1)
         await body.over.wait()
         assert isinstance(body.error, UpstreamCut)
-        for late in (waiting, transport.send(post(origin)), transport.send(post(Origin("http", "other", 80)))):
+        for late in (waiting, post(transport, origin), post(transport, Origin("http", "other", 80))):
             with pytest.raises(UpstreamUnavailable, match="shutting down"):
                 await late

@@ -8,7 +8,7 @@ import itertools
 import pytest
 
 from penstock.core.errors import UpstreamUnavailable
-from penstock.core.ports import HttpRequest, Origin
+from penstock.core.ports import Endpoint, Origin
 from penstock.transport import HttpTransport, TransportLimits
 from support.wire import Body, answering, peer_closed, read_request, scripted_server
 
@@ -47,7 +47,7 @@ class Upstream:
 
 
 async def ask(transport: HttpTransport, origin: Origin) -> bytes:
-    response = await transport.send(HttpRequest(origin, b"POST", b"/", (), b"{}"))
+    response = await transport.bind(Endpoint(origin, b"POST", b"/", ()))(b"{}")
     return await response.read(1000)
 
 
@@ -73,7 +73,7 @@ async def test_a_pushed_body_gives_its_connection_back_by_itself() -> None:
         transport = transport_to(origin, TransportLimits(max_connections_per_origin=1))
         for _ in range(3):
             body = Body()
-            response = await transport.send(HttpRequest(origin, b"POST", b"/", (), b"{}"))
+            response = await transport.bind(Endpoint(origin, b"POST", b"/", ()))(b"{}")
             response.attach(body)
             await body.over.wait()
             response.close()

@@ -12,7 +12,7 @@ import pytest
 import uvloop
 
 from penstock.core.errors import UpstreamCut, UpstreamUnavailable
-from penstock.core.ports import HttpRequest, Origin
+from penstock.core.ports import Endpoint, Origin
 from penstock.transport import HttpTransport
 from penstock.transport.tls import verified_context
 from support.wire import answering, peer_closed, read_request, scripted_server
@@ -53,7 +53,7 @@ def transport_to(origin: Origin, ca_file: Path | None = None) -> HttpTransport:
 
 
 async def ask(transport: HttpTransport, origin: Origin) -> bytes:
-    return await (await transport.send(HttpRequest(origin, b"POST", b"/", (), b"{}"))).read(1000)
+    return await (await transport.bind(Endpoint(origin, b"POST", b"/", ()))(b"{}")).read(1000)
 
 
 async def test_a_ca_of_ones_own_is_trusted_and_http_1_1_is_agreed_on(
@@ -127,7 +127,7 @@ async def test_a_body_without_a_length_counts_only_when_tls_was_closed_in_order(
     async with scripted_server(script, tls=server_tls) as (_, port):
         origin = Origin("https", "localhost", port)
         transport = transport_to(origin, certificates / "ca.pem")
-        response = await transport.send(HttpRequest(origin, b"POST", b"/", (), b"{}"))
+        response = await transport.bind(Endpoint(origin, b"POST", b"/", ()))(b"{}")
         cut.set()
         if end == "in order":
             assert await response.read(100) == b"hello"

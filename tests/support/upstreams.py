@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from penstock.core.ports import Headers, HttpRequest, Receiver
+from penstock.core.ports import Endpoint, Headers, Receiver, Send
 
 
 class ScriptedResponse:
@@ -27,6 +27,7 @@ class ScriptedResponse:
 
     async def read(self, limit_bytes: int) -> bytes:
         assert limit_bytes > 0
+        self.close()
         if self.unreadable is not None:
             raise self.unreadable
         return self.body
@@ -60,15 +61,18 @@ class ScriptedResponse:
 
 
 class ScriptedTransport:
-    """Gives out ``responses`` in order and keeps the requests."""
+    """Gives out ``responses`` in order and keeps the requests: where each went, and its body."""
 
     def __init__(self, responses: Sequence[ScriptedResponse]) -> None:
         self.responses = list(responses)
-        self.requests: list[HttpRequest] = []
+        self.requests: list[tuple[Endpoint, bytes]] = []
 
-    async def send(self, request: HttpRequest) -> ScriptedResponse:
-        self.requests.append(request)
-        return self.responses.pop(0)
+    def bind(self, endpoint: Endpoint) -> Send:
+        async def send(body: bytes) -> ScriptedResponse:
+            self.requests.append((endpoint, body))
+            return self.responses.pop(0)
+
+        return send
 
     async def aclose(self) -> None:
         self.responses.clear()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, Protocol, TypeAlias
 from urllib.parse import urlsplit
 
@@ -35,14 +35,13 @@ class Origin(Struct, frozen=True):
         return cls(parts.scheme, parts.hostname, parts.port or (443 if parts.scheme == "https" else 80))
 
 
-class HttpRequest(Struct, frozen=True):
-    """One outbound request. ``path`` starts with ``/``; host and framing headers are the transport's."""
+class Endpoint(Struct, frozen=True):
+    """Where requests go and what all of them say. ``path`` starts with ``/``; host and framing are the transport's."""
 
     origin: Origin
     method: bytes
     path: bytes
     headers: Headers
-    body: bytes
 
 
 class Receiver(Protocol):
@@ -59,13 +58,21 @@ class Receiver(Protocol):
 
 
 class HttpResponse(Protocol):
-    """A response whose head has come. ``read`` it or ``attach`` a receiver, then ``close``; closing early drops it."""
+    """A response whose head has come: ``read`` it, or ``attach`` a receiver and ``close`` it in the end."""
 
-    status: int
-    headers: Headers
+    @property
+    def status(self) -> int:
+        """The status code."""
+
+    @property
+    def headers(self) -> Headers:
+        """Names in lower case, in the order in which they came."""
 
     async def read(self, limit_bytes: int) -> bytes:
-        """The whole body. Raises ``UpstreamCut`` when cut, ``UpstreamMalformed`` when over ``limit_bytes``."""
+        """The whole body; closes the response, whatever happens.
+
+        Raises ``UpstreamCut`` when cut, ``UpstreamMalformed`` when over ``limit_bytes``.
+        """
 
     def attach(self, receiver: Receiver) -> None:
         """Push the body to ``receiver``, from what has come already on."""
@@ -80,14 +87,16 @@ class HttpResponse(Protocol):
         """Give the connection back when the body is whole, drop it otherwise. May be called twice."""
 
 
+# Sends one request with this body and returns at the response's head. Raises ``UpstreamUnavailable``,
+# ``UpstreamTimeout`` and ``UpstreamMalformed``; cancelling it or closing the response frees the connection.
+Send: TypeAlias = Callable[[bytes], Coroutine[Any, Any, HttpResponse]]
+
+
 class Transport(Protocol):
-    """Sends requests; bounded, pooled. Cancelling ``send`` or closing a response frees the connection."""
+    """Sends requests; bounded, pooled."""
 
-    async def send(self, request: HttpRequest) -> HttpResponse:
-        """Return at the response's head.
-
-        Raises ``UpstreamUnavailable``, ``UpstreamTimeout``, ``UpstreamMalformed``.
-        """
+    def bind(self, endpoint: Endpoint) -> Send:
+        """Prepare once what every request to ``endpoint`` says. Raises ``ValueError`` for what would break framing."""
 
     async def aclose(self) -> None:
         """Drop every connection."""

@@ -1,7 +1,8 @@
-"""The adapter of every service that speaks OpenAI chat completions: ``encode``, ``decode``, ``explain``."""
+"""The adapter of every service that speaks OpenAI chat completions: ``encoder``, ``decode``, ``explain``."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from urllib.parse import urlsplit
 
@@ -10,9 +11,9 @@ from penstock.core.call import Call, Usage
 from penstock.core.chain import Handler
 from penstock.core.errors import PenstockError, UpstreamError
 from penstock.core.plan import Target
-from penstock.core.ports import HttpRequest, HttpResponse, Origin, Transport
-from penstock.dialects.openai.body import write_chat
-from penstock.dialects.openai.response import read_completion, rename_model
+from penstock.core.ports import Endpoint, HttpResponse, Origin, Transport
+from penstock.dialects.openai.body import ChatWriter
+from penstock.dialects.openai.response import estimate_output_tokens, read_completion, rename_model
 from penstock.providers.explain import explain
 from penstock.providers.openai_stream import ChunkReader, Relay
 from penstock.providers.table import Row
@@ -31,59 +32,50 @@ class OpenAICompatible:
     def __init__(self, name: str, row: Row, *, base_url: str | None, api_key: str | None, transport: Transport) -> None:
         self.name = name
         self._row = row
-        self._transport = transport
         self._secret = (api_key or "").strip()
-        self._origin, self._path = _address(name, base_url or row.base_url, row.query)
-        self._headers = [(b"content-type", b"application/json")]
-        self._headers += [(key.encode("latin-1"), value.encode("latin-1")) for key, value in row.headers]
+        origin, path = _address(name, base_url or row.base_url, row.query)
+        headers = [(b"content-type", b"application/json")]
+        headers += [(key.encode("latin-1"), value.encode("latin-1")) for key, value in row.headers]
         if self._secret:
-            self._headers.append(_authorization(name, row.auth, self._secret))
+            headers.append(_authorization(name, row.auth, self._secret))
+        self._send = transport.bind(Endpoint(origin, b"POST", path, headers))
 
     def bind(self, target: Target) -> Handler:
         """The handler that answers calls with ``target``."""
-        return partial(self._answer, target)
+        return partial(self._answer, target.alias, encoder(target, self._row))
 
-    async def _answer(self, target: Target, call: Call) -> Answer:
-        body = encode(call, target, self._row)
-        request = HttpRequest(self._origin, b"POST", self._path, self._headers, body)
-        response = await self._transport.send(request)
+    async def _answer(self, alias: str, encode: Callable[[Call], bytes], call: Call) -> Answer:
+        response = await self._send(encode(call))
         if not 200 <= response.status < 300:  # noqa: PLR2004 - success
             raise await self._refusal(response)
-        alias = call.model or target.alias
+        alias = call.model or alias
         if call.stream:
             return await _stream(response, ChunkReader(call, alias))
-        try:
-            return decode(await response.read(BODY_LIMIT_BYTES), call, alias)
-        finally:
-            response.close()
+        return decode(await response.read(BODY_LIMIT_BYTES), call, alias)
 
     async def _refusal(self, response: HttpResponse) -> PenstockError:
         try:
             body = await response.read(ERROR_LIMIT_BYTES)
         except UpstreamError:
             body = b""  # the status alone says enough
-        finally:
-            response.close()
         return explain(response.status, response.headers, body, secret=self._secret)
 
 
-def encode(call: Call, target: Target, row: Row) -> bytes:
-    """The request body for ``target``: its model, and the least of the call's and its own token caps."""
-    caps = [cap for cap in (call.max_output_tokens, target.max_output_tokens) if cap is not None]
-    return write_chat(
-        call,
-        model_id=target.model_id,
-        max_output_tokens=min(caps, default=None),
+def encoder(target: Target, row: Row) -> Callable[[Call], bytes]:
+    """What turns calls into request bodies for ``target`` at the service that ``row`` describes."""
+    return ChatWriter(
+        target.model_id,
+        max_output_tokens=target.max_output_tokens,
         max_tokens_field=row.max_tokens_field,
         ask_usage=row.asks_usage,
         withhold=row.withheld,
-    )
+    ).write
 
 
 def decode(body: bytes, call: Call, alias: str) -> Answer:
     """A whole answer. Raises ``UpstreamMalformed``."""
     completion = read_completion(body)
-    usage = completion.usage or Usage(call.input_tokens, completion.estimated_tokens, estimated=True)
+    usage = completion.usage or Usage(call.input_tokens, estimate_output_tokens(body), estimated=True)
     answer = Answer("openai", body=rename_model(body, alias), usage=usage)
     answer.finish_reason = completion.finish_reason
     return answer

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import Any
 
-from penstock.core.errors import UpstreamUnavailable
-from penstock.core.ports import HttpRequest, Origin
+from penstock.core.ports import Endpoint, Origin
 from penstock.transport.dialing import Dialer
 from penstock.transport.lane import Lane
 from penstock.transport.limits import TransportLimits
-from penstock.transport.message import encode_request
+from penstock.transport.message import RequestHead
 from penstock.transport.response import Response
 
 _DEFAULT_LIMITS = TransportLimits()
@@ -35,10 +37,10 @@ class HttpTransport:
         self._lanes: dict[Origin, Lane] = {}
         self._closed = False
 
-    async def send(self, request: HttpRequest) -> Response:
-        """See ``core.ports.Transport.send``. Raises ``ValueError`` for what would break the request's framing."""
-        lane = self._lanes.get(request.origin) or self._lane(request.origin)
-        return await lane.send(encode_request(request, lane.host_header), bodiless=request.method == b"HEAD")
+    def bind(self, endpoint: Endpoint) -> Callable[[bytes], Coroutine[Any, Any, Response]]:
+        """See ``core.ports.Transport.bind``."""
+        lane = self._lanes.get(endpoint.origin) or self._lane(endpoint.origin)
+        return partial(lane.send, RequestHead(endpoint))
 
     async def aclose(self) -> None:
         """See ``core.ports.Transport.aclose``; what waits or comes later is refused."""
@@ -48,7 +50,7 @@ class HttpTransport:
         await asyncio.sleep(0)  # the loop closes sockets in its next turn
 
     def _lane(self, origin: Origin) -> Lane:
-        if self._closed:
-            raise UpstreamUnavailable("The gateway is shutting down.")
         lane = self._lanes[origin] = Lane(origin, self._limits, self._dialer)
+        if self._closed:
+            lane.close()
         return lane

@@ -59,6 +59,7 @@ class Connection(asyncio.Protocol):
         It fails with ``StaleConnection``, ``UpstreamUnavailable`` or ``UpstreamMalformed``.
         """
         self._head = head = self._loop.create_future()
+        self.idle = False
         self._untouched = True
         transport = self._transport
         if self.lost or transport is None:
@@ -116,18 +117,18 @@ class Connection(asyncio.Protocol):
         self._untouched = False
         parser = self._parser
         try:
-            parser.feed(data)
+            body = parser.feed(data)
         except PenstockError as error:
             self._fail(error)
             return
         if response is None:
             if not parser.head_complete:
                 return
-            self._response = response = Response(self, parser.status, parser.headers)
+            self._response = response = Response(self, parser.status, parser.fields)
             self._head = None
             if head is not None:
                 head.set_result(response)
-        self._deliver(response)
+        self._deliver(response, body)
 
     def eof_received(self) -> None:
         """The peer has closed in order; only this completes a body without a stated length.
@@ -137,7 +138,7 @@ class Connection(asyncio.Protocol):
         response = self._response
         if response is not None and self._parser.eof():
             self.lost = True
-            self._deliver(response)
+            self._deliver(response, b"")
         else:
             self._lose()
             self.close()  # asyncio would first wait for what is still to be written
@@ -150,29 +151,23 @@ class Connection(asyncio.Protocol):
 
     # --- within ---
 
-    def _deliver(self, response: Response) -> None:
-        parser = self._parser
-        body = parser.take_body()
-        complete = parser.complete
+    def _deliver(self, response: Response, body: bytes) -> None:
+        complete = self._parser.complete
         if complete:
             # Freed before the body goes on: a receiver that fails cannot keep the connection.
-            response.detach()
             self._response = None
             self._free()
-        if body:
-            response.feed(body)
-        if complete:
-            response.end()
+        response.feed(body, last=complete)
 
     def _free(self) -> None:
         transport = self._transport
-        reusable = self._parser.reusable and not self.lost and transport is not None
         # An answer that came before the whole request was sent leaves the connection in the middle of it.
-        if transport is None or not reusable or transport.get_write_buffer_size():
+        if not self._parser.reusable or self.lost or transport is None or transport.get_write_buffer_size():
             self.drop()
             return
         self._used = True
-        self.resume()
+        if self._paused:
+            self.resume()
         self._on_free(self, True)
 
     def _lose(self) -> None:

@@ -6,6 +6,7 @@ Every slot has one owner who frees it: see ``connection.py``. Whatever is cancel
 from __future__ import annotations
 
 import asyncio
+from time import monotonic
 from typing import TypeAlias
 
 from penstock.core.errors import UpstreamUnavailable
@@ -13,7 +14,7 @@ from penstock.core.ports import Origin
 from penstock.transport.connection import Connection, StaleConnection
 from penstock.transport.dialing import Dialer
 from penstock.transport.limits import TransportLimits
-from penstock.transport.message import host_header
+from penstock.transport.message import RequestHead
 from penstock.transport.pool import Admission, Pool
 from penstock.transport.response import Response
 
@@ -27,7 +28,6 @@ class Lane:
     """Sends requests to one origin over pooled connections."""
 
     def __init__(self, origin: Origin, limits: TransportLimits, dialer: Dialer) -> None:
-        self.host_header = host_header(origin)
         self._origin = origin
         self._limits = limits
         self._dialer = dialer
@@ -38,18 +38,21 @@ class Lane:
         )
         self._sweep_timer: asyncio.TimerHandle | None = None
         self._closed = False
-        self._loop = asyncio.get_running_loop()
 
-    async def send(self, data: bytes, *, bodiless: bool) -> Response:
-        """Exchange ``data`` for a response's head; once more on a fresh connection when a kept-alive one was stale."""
-        connection = self._pool.reuse(self._loop.time()) or await self._obtain()
-        connection.idle = False
-        try:
-            return await self._exchange(connection, data, bodiless=bodiless)
-        except StaleConnection:
-            self._pool.replace(connection)
-        connection = await self._open()
-        return await self._exchange(connection, data, bodiless=bodiless)
+    async def send(self, head: RequestHead, body: bytes) -> Response:
+        """Exchange a request for a response's head; once more on a fresh connection when a kept-alive one was stale."""
+        data = head.followed_by(body)
+        connection = self._pool.reuse(monotonic()) or await self._obtain()
+        while True:
+            answer = connection.exchange(data, bodiless=head.bodiless_answer)
+            try:
+                return await answer
+            except StaleConnection:  # which a fresh connection never is
+                self._pool.replace(connection)
+            except BaseException:
+                _give_up(connection, answer)
+                raise
+            connection = await self._open()
 
     def close(self) -> None:
         """Drop every connection; what waits for one, and what comes later, is refused."""
@@ -61,21 +64,8 @@ class Lane:
 
     # --- within ---
 
-    async def _exchange(self, connection: Connection, data: bytes, *, bodiless: bool) -> Response:
-        head = connection.exchange(data, bodiless=bodiless)
-        try:
-            return await head
-        except StaleConnection:
-            raise
-        except BaseException:
-            if head.cancel() or head.cancelled() or head.exception() is not None:
-                connection.drop()
-            else:  # cancelled in the moment after the head had come
-                head.result().close()
-            raise
-
     async def _obtain(self) -> Connection:
-        for expired in self._pool.expire(self._loop.time()):
+        for expired in self._pool.expire(monotonic()):
             expired.abort()
         admission = self._pool.admit()
         if admission is Admission.OPEN:
@@ -107,7 +97,7 @@ class Lane:
             raise UpstreamUnavailable("The gateway is shutting down.")
 
     async def _wait(self) -> Connection | None:
-        waiter: _Grant = self._loop.create_future()
+        waiter: _Grant = asyncio.get_running_loop().create_future()
         self._pool.wait(waiter)
         try:
             async with asyncio.timeout(self._limits.wait_s):
@@ -120,20 +110,19 @@ class Lane:
             raise
 
     def _make(self) -> Connection:
-        return Connection(self._limits.head_bytes, self._free, self._loop)
+        return Connection(self._limits.head_bytes, self._free, asyncio.get_running_loop())
 
     def _free(self, connection: Connection, reusable: bool) -> None:  # noqa: FBT001 - a callback's verdict
         if not reusable:
             self._hand_slot_on(self._pool.discard(connection))
             return
-        loop = self._loop
-        waiter = self._pool.release(connection, loop.time())
+        waiter = self._pool.release(connection, monotonic())
         if waiter is not None:
             waiter.set_result(connection)
             return
         connection.idle = True
         if self._sweep_timer is None:
-            self._sweep_timer = loop.call_later(self._limits.keep_alive_s, self._sweep)
+            self._sweep_later()
 
     def _hand_back(self, granted: Connection | None) -> None:
         if granted is None:
@@ -149,8 +138,17 @@ class Lane:
     def _sweep(self) -> None:
         """Close what nobody has used; an idle connection lives at most twice its keep-alive time."""
         self._sweep_timer = None
-        loop = self._loop
-        for expired in self._pool.expire(loop.time()):
+        for expired in self._pool.expire(monotonic()):
             expired.abort()
         if self._pool.idle:
-            self._sweep_timer = loop.call_later(self._limits.keep_alive_s, self._sweep)
+            self._sweep_later()
+
+    def _sweep_later(self) -> None:
+        self._sweep_timer = asyncio.get_running_loop().call_later(self._limits.keep_alive_s, self._sweep)
+
+
+def _give_up(connection: Connection, answer: asyncio.Future[Response]) -> None:
+    if answer.cancel() or answer.cancelled() or answer.exception() is not None:
+        connection.drop()
+    else:  # cancelled in the moment after the head had come
+        answer.result().close()

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import string
-from functools import lru_cache
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from penstock.core.errors import UpstreamMalformed
-from penstock.core.ports import HttpRequest, Origin
+from penstock.core.ports import Endpoint, Origin
 
 # What the transport says about itself; a caller that gives one of these would contradict it.
 _OWN_HEADERS = frozenset(
     (b"host", b"content-length", b"transfer-encoding", b"connection", b"accept-encoding", b"expect", b"upgrade", b"te")
 )
 _TOKEN = frozenset(b"!#$%&'*+-.^_`|~" + string.digits.encode() + string.ascii_letters.encode())  # RFC 9110, 5.6.2
-# Response headers that decide what the body is.
-_FRAMING = frozenset((b"content-length", b"transfer-encoding", b"content-encoding"))
+
+# Of the names that decide what a body is: content-length, content-encoding, transfer-encoding.
+_FRAMING_LENGTHS = (14, 16, 17)
 
 _SWITCHING_PROTOCOLS = 101
 _FINAL = 200  # and above: the answer itself
@@ -31,37 +31,45 @@ def host_header(origin: Origin) -> bytes:
     return (host + port).encode("idna" if not host.isascii() else "ascii")
 
 
-def encode_request(request: HttpRequest, host: bytes) -> bytes:
-    """Head and body in one piece. Raises ``ValueError`` for a header or path that would change the framing."""
-    lines = len(request.headers) + 4  # beside the headers: request line, host, accept-encoding, the empty line
-    parts = [request.method, b" ", request.path, b" HTTP/1.1\r\nhost: ", host, b"\r\naccept-encoding: identity\r\n"]
-    for name, value in request.headers:
-        parts += (_field(name), value, b"\r\n")
-    if request.body or request.method != b"GET":
-        parts.append(b"content-length: %d\r\n" % len(request.body))
-        lines += 1
-    parts.append(b"\r\n")
-    head = b"".join(parts)
-    if len(head) - len(head.translate(None, b"\r\n\0")) != 2 * lines or b" " in request.path:
-        raise ValueError("a request's method, path and headers hold no CR, LF or NUL, and its path no space")
-    return head + request.body
+class RequestHead:
+    """What every request to one endpoint begins with, checked and rendered once.
+
+    Raises ``ValueError`` for a header or path that would change the framing.
+    """
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        method, path, headers = endpoint.method, endpoint.path, endpoint.headers
+        host = host_header(endpoint.origin)
+        parts = [method, b" ", path, b" HTTP/1.1\r\nhost: ", host, b"\r\naccept-encoding: identity\r\n"]
+        for name, value in headers:
+            _check_name(name)
+            parts += (name, b": ", value, b"\r\n")
+        self._lines = b"".join(parts)
+        # Beside the headers there are three lines: the request's, host and accept-encoding.
+        if len(self._lines) - len(self._lines.translate(None, b"\r\n\0")) != 2 * (len(headers) + 3) or b" " in path:
+            raise ValueError("a request's method, path and headers hold no CR, LF or NUL, and its path no space")
+        self._always_has_body = method != b"GET"
+        self.bodiless_answer = method == b"HEAD"
+
+    def followed_by(self, body: bytes) -> bytes:
+        """A whole request in one piece."""
+        if body or self._always_has_body:
+            return b"%bcontent-length: %d\r\n\r\n%b" % (self._lines, len(body), body)
+        return self._lines + b"\r\n"
 
 
-@lru_cache(maxsize=256)  # names are few, and asked for in every request
-def _field(name: bytes) -> bytes:
+def _check_name(name: bytes) -> None:
     if not name or not _TOKEN.issuperset(name):
         raise ValueError(f"not a header name: {name!r}")
     if name.lower() in _OWN_HEADERS:
         raise ValueError(f"the transport sets {name.decode()} itself")
-    return name + b": "
 
 
 class ResponseParser:
     """Cuts what one connection brings into responses, one ``expect`` each.
 
-    After ``feed``: ``head_complete`` with ``status`` and ``headers``; ``take_body`` for the bytes of body it brought;
-    ``complete`` at the end, and then ``reusable`` tells whether another request may follow. Interim responses (1xx)
-    and trailers are passed over.
+    After ``feed``: ``head_complete`` with ``status`` and ``fields``; ``complete`` at the end, and then ``reusable``
+    tells whether another request may follow. Interim responses (1xx) and trailers are passed over.
     """
 
     def __init__(self, head_bytes: int) -> None:
@@ -76,13 +84,13 @@ class ResponseParser:
         self._quiet_bytes = 0  # since the last byte of body
         self._length_known = False
         self.status = 0
-        self.headers: list[tuple[bytes, bytes]] = []
+        self.fields: list[tuple[bytes, bytes]] = []  # the headers, as they were written
         self.head_complete = False
         self.complete = False
         self.reusable = False
 
-    def feed(self, data: bytes) -> None:
-        """Take the next bytes. Raises ``UpstreamMalformed``; the connection is of no use after it."""
+    def feed(self, data: bytes) -> bytes:
+        """What ``data`` brings of the body. Raises ``UpstreamMalformed``; the connection is of no use after it."""
         self._quiet_bytes += len(data)
         try:
             self._parser.feed_data(data)
@@ -90,18 +98,14 @@ class ResponseParser:
             self.reusable = False
             if not self.complete:
                 raise self._explained(error) from None
-        if self._pieces:
-            self._quiet_bytes = 0
-        elif self._quiet_bytes > self._head_bytes and not self.complete:
-            raise self._too_long()
-
-    def take_body(self) -> bytes:
-        """The bytes of body since the last time."""
         pieces = self._pieces
-        if not pieces:
-            return b""
-        self._pieces = []
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        if pieces:
+            self._quiet_bytes = 0
+            self._pieces = []
+            return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        if self._quiet_bytes > self._head_bytes and not self.complete:
+            raise self._too_long()
+        return b""
 
     def eof(self) -> bool:
         """The peer has sent its last byte: whether that completes the response (a body without a stated length)."""
@@ -118,12 +122,8 @@ class ResponseParser:
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Keep a header of the head; a trailer changes nothing."""
-        if self.head_complete:
-            return
-        name = name.lower()
-        self.headers.append((name, value))
-        if name in _FRAMING:
-            self._frame(name, value)
+        if not self.head_complete:
+            self.fields.append((name, value))
 
     def on_headers_complete(self) -> None:
         """Decide by the status whether this was the head that was waited for."""
@@ -134,8 +134,9 @@ class ResponseParser:
         status = self._parser.get_status_code()
         if status == _SWITCHING_PROTOCOLS:
             raise self._malformed("a protocol switch that nobody asked for")
+        self._check_framing()
         if status < _FINAL:  # interim: the answer is still to come
-            self.headers = []
+            self.fields = []
             self._length_known = False
             return
         self.status = status
@@ -156,20 +157,22 @@ class ResponseParser:
 
     # --- within ---
 
-    def _frame(self, name: bytes, value: bytes) -> None:
-        if name == b"content-length":
-            self._length_known = True
-            return
-        value = value.strip().lower()
-        if name == b"transfer-encoding":
-            if value != b"chunked" or self._length_known:
-                raise self._malformed("a transfer encoding other than chunked")
-            self._length_known = True
-        elif value not in (b"", b"identity"):
-            raise self._malformed("a content encoding that nobody asked for")
+    def _check_framing(self) -> None:
+        for name, value in self.fields:
+            if len(name) not in _FRAMING_LENGTHS:
+                continue
+            lowered = name.lower()
+            if lowered == b"content-length":
+                self._length_known = True
+            elif lowered == b"transfer-encoding":
+                if value.strip().lower() != b"chunked" or self._length_known:
+                    raise self._malformed("a transfer encoding other than chunked")
+                self._length_known = True
+            elif lowered == b"content-encoding" and value.strip().lower() not in (b"", b"identity"):
+                raise self._malformed("a content encoding that nobody asked for")
 
     def _measured_head(self) -> int:
-        return sum(len(name) + len(value) + 4 for name, value in self.headers)
+        return sum(len(name) + len(value) + 4 for name, value in self.fields)
 
     def _explained(self, error: Exception) -> UpstreamMalformed:
         cause = error.__context__

@@ -101,7 +101,7 @@ class Pool(Generic[C, W]):
 
     def release(self, connection: C, now_s: float) -> W | None:
         """The connection can be used again; returns the waiter who uses it next, or keeps it idle."""
-        waiter = self._first_waiter()
+        waiter = self._first_waiter() if self._waiting else None
         if waiter is None:
             self._idle[connection] = now_s
         return waiter

@@ -31,19 +31,19 @@ class Response:
     __slots__ = (
         "_ended",
         "_error",
+        "_fields",
         "_flow",
         "_held",
         "_held_bytes",
         "_limit_bytes",
         "_reader",
         "_receiver",
-        "headers",
         "status",
     )
 
-    def __init__(self, flow: Flow, status: int, headers: Headers) -> None:
+    def __init__(self, flow: Flow, status: int, fields: Headers) -> None:
         self.status = status
-        self.headers = headers
+        self._fields = fields
         self._flow: Flow | None = flow
         self._held: list[bytes] = []
         self._held_bytes = 0
@@ -55,12 +55,17 @@ class Response:
 
     # --- the caller ---
 
+    @property
+    def headers(self) -> Headers:
+        """See ``core.ports.HttpResponse.headers``; made when asked for, which a good answer's hardly ever are."""
+        return [(name.lower(), value) for name, value in self._fields]
+
     async def read(self, limit_bytes: int) -> bytes:
-        """See ``core.ports.HttpResponse.read``; whatever goes wrong, the connection is freed."""
+        """See ``core.ports.HttpResponse.read``."""
         self._limit_bytes = limit_bytes
         if self._held_bytes > limit_bytes:
             self._refuse()
-        elif not self._ended and self._flow is not None:
+        elif self._flow is not None:  # the last byte has not come
             self._reader = asyncio.get_running_loop().create_future()
             self._flow.resume()
             try:
@@ -103,27 +108,21 @@ class Response:
 
     # --- the connection ---
 
-    def feed(self, data: bytes) -> None:
-        """Take body bytes."""
-        if self._receiver is not None:
+    def feed(self, data: bytes, *, last: bool) -> None:
+        """Take what has come of the body, if anything; with its ``last`` byte the connection is someone else's."""
+        if last:
+            self._flow = None
+        if data and self._receiver is not None:
             self._receiver.body_received(data)
-            return
-        self._held.append(data)
-        self._held_bytes += len(data)
-        if self._held_bytes > self._limit_bytes:
-            if self._reader is not None:
-                self._refuse()
-            else:
-                self.pause()
-
-    def detach(self) -> None:
-        """The last byte has come: the connection is no longer this response's."""
-        self._flow = None
-
-    def end(self) -> None:
-        """The body is whole."""
-        self._ended = True
-        self._settle()
+        elif data:
+            self._held.append(data)
+            self._held_bytes += len(data)
+            if self._held_bytes > self._limit_bytes:
+                self._overflow()
+        if last:
+            self._ended = True
+            if self._receiver is not None or self._reader is not None:
+                self._settle()
 
     def fail(self, error: PenstockError) -> None:
         """The body will never be whole."""
@@ -132,6 +131,12 @@ class Response:
         self._settle()
 
     # --- within ---
+
+    def _overflow(self) -> None:
+        if self._reader is not None:
+            self._refuse()
+        else:
+            self.pause()
 
     def _refuse(self) -> None:
         self._error = UpstreamMalformed(f"The provider sent a body of more than {self._limit_bytes} bytes.")

@@ -1,4 +1,4 @@
-"""``write_chat``: what changes on the way to a provider, and what never does."""
+"""``ChatWriter``: what changes on the way to a provider, and what never does."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from penstock.dialects.openai import compose_fields, read_chat, write_chat
+from penstock.dialects.openai import ChatWriter, compose_fields, read_chat
 from support.calls import make_call
 
 BASE = {"model": "fast", "messages": [{"role": "user", "content": "Hello"}]}
@@ -18,10 +18,8 @@ BASE = {"model": "fast", "messages": [{"role": "user", "content": "Hello"}]}
 def written(
     body: dict[str, Any], *, cap: int | None = None, field: str = "max_tokens", ask: bool = True, **call: Any
 ) -> Any:
-    raw = write_chat(
-        make_call(body, **call), model_id="m-1", max_output_tokens=cap, max_tokens_field=field, ask_usage=ask
-    )
-    return msgspec.json.decode(raw)
+    writer = ChatWriter("m-1", max_output_tokens=cap, max_tokens_field=field, ask_usage=ask)
+    return msgspec.json.decode(writer.write(make_call(body, **call)))
 
 
 @settings(deadline=None)
@@ -35,14 +33,21 @@ def test_unknown_fields_survive(extra: dict[str, Any]) -> None:
 def test_values_are_forwarded_byte_for_byte() -> None:
     body = b'{"model":"fast","messages":[{"role":"user","content":"\\u00e9 \xc3\xa9"}],"x": {"a" : 1.0e2}}'
     call = make_call(fields=read_chat(body).fields)
-    out = write_chat(call, model_id="m-1", max_output_tokens=None, max_tokens_field="max_tokens", ask_usage=True)
-    assert out == body.replace(b'"fast"', b'"m-1"').replace(b'"x": ', b'"x":')
+    writer = ChatWriter("m-1", max_output_tokens=None, max_tokens_field="max_tokens", ask_usage=True)
+    assert writer.write(call) == body.replace(b'"fast"', b'"m-1"').replace(b'"x": ', b'"x":')
 
 
 @pytest.mark.parametrize("field", ["max_tokens", "max_completion_tokens"])
 def test_the_cap_stands_under_one_spelling(field: str) -> None:
     out = written(BASE | {"max_tokens": 900, "max_completion_tokens": 800}, cap=256, field=field)
     assert {key: value for key, value in out.items() if key.startswith("max")} == {field: 256}
+
+
+@pytest.mark.parametrize(
+    ("asked", "own", "sent"), [(None, None, None), (None, 100, 100), (64, None, 64), (64, 100, 64), (500, 100, 100)]
+)
+def test_the_least_cap_is_sent(asked: int | None, own: int | None, sent: int | None) -> None:
+    assert written(BASE, cap=own, max_output_tokens=asked).get("max_tokens") == sent
 
 
 @pytest.mark.parametrize(
@@ -70,14 +75,8 @@ def test_a_whole_answer_asks_for_nothing_more() -> None:
 
 def test_composed_fields_make_a_request() -> None:
     fields = compose_fields([{"role": "user", "content": "Hi"}], temperature=0.0, max_output_tokens=64)
-    out = write_chat(
-        make_call(fields=fields, stream=True),
-        model_id="m-1",
-        max_output_tokens=64,
-        max_tokens_field="max_tokens",
-        ask_usage=False,
-    )
-    assert msgspec.json.decode(out) == {
+    writer = ChatWriter("m-1", max_output_tokens=64, max_tokens_field="max_tokens", ask_usage=False)
+    assert msgspec.json.decode(writer.write(make_call(fields=fields, stream=True))) == {
         "messages": [{"role": "user", "content": "Hi"}],
         "temperature": 0.0,
         "model": "m-1",

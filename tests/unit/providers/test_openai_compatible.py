@@ -9,7 +9,7 @@ from penstock.core.call import Usage
 from penstock.core.errors import UpstreamMalformed, UpstreamMisconfigured, UpstreamUnavailable
 from penstock.core.ports import Origin
 from penstock.providers import ROWS, OpenAICompatible
-from penstock.providers.openai_compatible import encode
+from penstock.providers.openai_compatible import encoder
 from support.calls import make_call
 from support.streams import TARGET, adapter, ask
 from support.upstreams import ScriptedResponse, ScriptedTransport
@@ -21,11 +21,11 @@ async def test_the_request_is_the_callers_under_the_providers_name_and_key() -> 
     response = ScriptedResponse(body=b'{"model":"m-1","choices":[{"message":{"content":"Hi"},"finish_reason":"stop"}]}')
     provider, transport = adapter(response)
     await provider.bind(TARGET)(make_call(max_output_tokens=500))
-    request = transport.requests[0]
-    assert request.origin == Origin("https", "llm.example.com", 443)
-    assert (request.method, request.path) == (b"POST", b"/v1/chat/completions")
-    assert (b"authorization", b"Bearer sk-secret") in request.headers
-    assert msgspec.json.decode(request.body) == {
+    endpoint, body = transport.requests[0]
+    assert endpoint.origin == Origin("https", "llm.example.com", 443)
+    assert (endpoint.method, endpoint.path) == (b"POST", b"/v1/chat/completions")
+    assert (b"authorization", b"Bearer sk-secret") in endpoint.headers
+    assert msgspec.json.decode(body) == {
         "model": "m-1",
         "messages": [{"role": "user", "content": "Hello"}],
         "max_tokens": 100,
@@ -34,15 +34,15 @@ async def test_the_request_is_the_callers_under_the_providers_name_and_key() -> 
 
 def test_a_caller_cannot_choose_other_models_behind_the_one_it_was_allowed() -> None:
     call = make_call({"model": "fast", "messages": [], "models": ["dear-1"], "route": "fallback", "kept": 1})
-    sent = msgspec.json.decode(encode(call, TARGET, ROWS["openrouter"]))
+    sent = msgspec.json.decode(encoder(TARGET, ROWS["openrouter"])(call))
     assert (sent["kept"], "models" in sent, "route" in sent) == (1, False, False)
-    assert "models" in msgspec.json.decode(encode(call, TARGET, ROWS["openai_compatible"]))
+    assert "models" in msgspec.json.decode(encoder(TARGET, ROWS["openai_compatible"])(call))
 
 
 @pytest.mark.parametrize(("service", "field"), [("xai", "deferred"), ("vllm", "kv_transfer_params")])
 def test_a_caller_cannot_lead_the_service_past_the_gateway(service: str, field: str) -> None:
     call = make_call({"model": "fast", "messages": [], field: True})
-    assert field not in msgspec.json.decode(encode(call, TARGET, ROWS[service]))
+    assert field not in msgspec.json.decode(encoder(TARGET, ROWS[service])(call))
 
 
 @pytest.mark.parametrize("choices", [1, 3])
@@ -61,9 +61,10 @@ async def test_azure_takes_its_key_in_a_header_of_its_own() -> None:
     provider = OpenAICompatible("az", ROWS["azure"], base_url=base_url, api_key="k\n", transport=transport)
     with pytest.raises(UpstreamUnavailable):
         await provider.bind(TARGET)(make_call())
-    assert (b"api-key", b"k") in transport.requests[0].headers
-    assert transport.requests[0].path == b"/openai/v1/chat/completions?api-version=preview"
-    assert msgspec.json.decode(transport.requests[0].body)["max_completion_tokens"] == 100
+    endpoint, body = transport.requests[0]
+    assert (b"api-key", b"k") in endpoint.headers
+    assert endpoint.path == b"/openai/v1/chat/completions?api-version=preview"
+    assert msgspec.json.decode(body)["max_completion_tokens"] == 100
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ from penstock.core.errors import (
     UpstreamUnavailable,
 )
 from penstock.core.plan import Target
-from penstock.core.ports import Fault, HttpRequest, Origin
+from penstock.core.ports import Endpoint, Fault, Origin
 from penstock.dialects.openai import read_chat
 from penstock.providers import FAULT_KINDS, Simulated, SimulatedTransport
 from penstock.providers.simulated.answer import compose
@@ -322,11 +322,10 @@ class InProcess(httpx2.AsyncBaseTransport):
     """Carries the SDK's requests to a simulated upstream."""
 
     def __init__(self) -> None:
-        self._upstream = SimulatedTransport()
+        self._send = SimulatedTransport().bind(Endpoint(Origin("http", "simulated.invalid", 80), b"POST", b"/", ()))
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        outbound = HttpRequest(Origin("http", "simulated.invalid", 80), b"POST", b"/", (), request.content)
-        response = await self._upstream.send(outbound)
+        response = await self._send(request.content)
         body = await response.read(1 << 20)
         return httpx2.Response(response.status, headers=list(response.headers), content=body)
 

@@ -7,15 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from penstock.core.errors import UpstreamMalformed
-from penstock.core.ports import Headers, HttpRequest, Origin
-from penstock.transport.message import ResponseParser, encode_request, host_header
+from penstock.core.ports import Endpoint, Headers, Origin
+from penstock.transport.message import RequestHead, ResponseParser, host_header
 
 ORIGIN = Origin("https", "api.example.com", 443)
 HEAD_BYTES = 1024
 
 
-def request(method: bytes = b"POST", path: bytes = b"/v1", headers: Headers = (), body: bytes = b"") -> HttpRequest:
-    return HttpRequest(ORIGIN, method, path, headers, body)
+def head(method: bytes = b"POST", path: bytes = b"/v1", headers: Headers = ()) -> RequestHead:
+    return RequestHead(Endpoint(ORIGIN, method, path, headers))
 
 
 def parse(*pieces: bytes, bodiless: bool = False) -> tuple[ResponseParser, bytes]:
@@ -23,8 +23,7 @@ def parse(*pieces: bytes, bodiless: bool = False) -> tuple[ResponseParser, bytes
     parser.expect(bodiless=bodiless)
     body = b""
     for piece in pieces:
-        parser.feed(piece)
-        body += parser.take_body()
+        body += parser.feed(piece)
     return parser, body
 
 
@@ -46,40 +45,45 @@ def test_host_names_the_origin(origin: Origin, expected: bytes) -> None:
 
 
 def test_a_request_is_one_piece_with_its_framing() -> None:
-    data = encode_request(request(headers=((b"X-Key", b"k"),), body=b"{}"), b"api.example.com")
-    assert data == (
+    assert head(headers=((b"X-Key", b"k"),)).followed_by(b"{}") == (
         b"POST /v1 HTTP/1.1\r\nhost: api.example.com\r\naccept-encoding: identity\r\nX-Key: k\r\n"
         b"content-length: 2\r\n\r\n{}"
     )
 
 
 def test_get_without_a_body_states_no_length_and_post_does() -> None:
-    assert b"content-length" not in encode_request(request(method=b"GET"), b"h")
-    assert b"content-length: 0\r\n" in encode_request(request(), b"h")
+    assert head(method=b"GET").followed_by(b"").endswith(b"\r\naccept-encoding: identity\r\n\r\n")
+    assert head(method=b"GET").followed_by(b"{}").endswith(b"content-length: 2\r\n\r\n{}")
+    assert head().followed_by(b"").endswith(b"content-length: 0\r\n\r\n")
+
+
+def test_one_head_begins_any_number_of_requests() -> None:
+    begin = head()
+    assert begin.followed_by(b"a") == begin.followed_by(b"b")[:-1] + b"a"
 
 
 @pytest.mark.parametrize("bad", [b"a\rb", b"a\nb", b"a\0b", b"a\r\nx: y"])
 def test_control_characters_cannot_reach_the_wire(bad: bytes) -> None:
     for headers, path in [(((b"x", bad),), b"/"), ((), b"/" + bad)]:
         with pytest.raises(ValueError, match="CR, LF or NUL"):
-            encode_request(request(headers=headers, path=path), b"h")
+            head(headers=headers, path=path)
 
 
 @pytest.mark.parametrize("name", [b"", b"a b", b"content-length ", b"x:", b"x\r\ny", b"x\0", "ü".encode()])
 def test_a_header_name_is_a_token(name: bytes) -> None:
     with pytest.raises(ValueError, match="not a header name"):
-        encode_request(request(headers=((name, b"x"),)), b"h")
+        head(headers=((name, b"x"),))
 
 
 def test_a_path_with_a_space_cannot_reach_the_wire() -> None:
     with pytest.raises(ValueError, match="no space"):
-        encode_request(request(path=b"/a HTTP/1.1"), b"h")
+        head(path=b"/a HTTP/1.1")
 
 
 @pytest.mark.parametrize("name", [b"Host", b"Content-Length", b"transfer-encoding", b"connection", b"Accept-Encoding"])
 def test_headers_of_the_transport_are_not_the_callers(name: bytes) -> None:
     with pytest.raises(ValueError, match="itself"):
-        encode_request(request(headers=((name, b"x"),)), b"h")
+        head(headers=((name, b"x"),))
 
 
 # --- responses ---
@@ -95,10 +99,10 @@ def test_a_recorded_answer_reads_the_same_when_split_at_every_byte() -> None:
     for cut in range(len(CHUNKED) + 1):
         parser, body = parse(CHUNKED[:cut], CHUNKED[cut:])
         assert (body, parser.complete, parser.reusable) == (CHUNKED_BODY, True, True)
-        assert parser.headers == [
-            (b"content-type", b"text/event-stream"),
-            (b"x-empty", b""),
-            (b"transfer-encoding", b"chunked"),
+        assert parser.fields == [
+            (b"Content-Type", b"text/event-stream"),
+            (b"X-Empty", b""),
+            (b"Transfer-Encoding", b"chunked"),
         ]
 
 
@@ -132,7 +136,18 @@ def test_an_answer_to_head_has_no_body_whatever_its_length_says() -> None:
 def test_interim_answers_are_passed_over() -> None:
     interim = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n"
     parser, body = parse(interim, b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
-    assert (parser.status, body, parser.headers) == (200, b"ok", [(b"content-length", b"2")])
+    assert (parser.status, body, parser.fields) == (200, b"ok", [(b"content-length", b"2")])
+
+
+@pytest.mark.parametrize("field", [b"transfer-encoding: gzip", b"content-encoding: gzip"])
+def test_an_interim_answer_with_doubtful_framing_is_malformed(field: bytes) -> None:
+    with pytest.raises(UpstreamMalformed, match="encoding"):
+        parse(b"HTTP/1.1 103 Early Hints\r\n" + field + b"\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
+
+
+def test_a_length_in_an_interim_answer_is_not_the_answers() -> None:
+    parser, body = parse(b"HTTP/1.1 103 Early Hints\r\ncontent-length: 2\r\n\r\n", b"HTTP/1.1 200 OK\r\n\r\nhello")
+    assert (body, parser.eof()) == (b"hello", True)
 
 
 def test_a_body_without_a_length_ends_with_the_connection() -> None:
@@ -232,5 +247,5 @@ def test_one_parser_reads_one_answer_after_another() -> None:
     parser = ResponseParser(HEAD_BYTES)
     for number in range(3):
         parser.expect(bodiless=False)
-        parser.feed(b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\n%d" % number)
-        assert (parser.take_body(), parser.complete, parser.reusable) == (b"%d" % number, True, True)
+        body = parser.feed(b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\n%d" % number)
+        assert (body, parser.complete, parser.reusable) == (b"%d" % number, True, True)

@@ -1,6 +1,6 @@
 """OpenAI chat completions on the wire: request, response, stream and error bodies."""
 
-from penstock.dialects.openai.body import compose_fields, write_chat
+from penstock.dialects.openai.body import ChatWriter, compose_fields
 from penstock.dialects.openai.errors import DONE, error_body, error_event
 from penstock.dialects.openai.request import ChatRequest, read_chat
 from penstock.dialects.openai.response import (
@@ -16,6 +16,7 @@ from penstock.dialects.openai.sse import SseSplitter
 __all__ = [
     "DONE",
     "ChatRequest",
+    "ChatWriter",
     "Chunk",
     "ChunkRewriter",
     "Completion",
@@ -27,5 +28,4 @@ __all__ = [
     "read_chunk",
     "read_completion",
     "rename_model",
-    "write_chat",
 ]

@@ -16,36 +16,47 @@ _NULL = b"null"
 _USAGE_ONLY = Raw(b'{"include_usage":true}')
 
 
-def write_chat(
-    call: Call,
-    *,
-    model_id: str,
-    max_output_tokens: int | None,
-    max_tokens_field: str,
-    ask_usage: bool,
-    withhold: Sequence[str] = (),
-) -> bytes:
-    """The upstream's body: ``call.fields`` with model, token cap and streaming as decided, all else byte for byte.
+class ChatWriter:
+    """Writes request bodies for one deployment: its model, and the least of the call's and its own token caps.
 
     The cap stands under the one spelling that the provider takes. A stream asks for usage when ``ask_usage``;
     otherwise ``stream_options`` is left out, because a provider without them may refuse the request for it. Fields
     named in ``withhold`` are left out.
     """
-    fields = call.fields.copy()
-    fields["model"] = Raw(_encode(model_id))
-    for name in withhold:
-        fields.pop(name, None)
-    fields.pop("max_tokens", None)
-    fields.pop("max_completion_tokens", None)
-    if max_output_tokens is not None:
-        fields[max_tokens_field] = Raw(_encode(max_output_tokens))
-    if call.stream:
-        fields["stream"] = _TRUE
-        if ask_usage:
-            fields["stream_options"] = _with_usage(fields.get("stream_options"))
-        else:
-            fields.pop("stream_options", None)
-    return _encode(fields)
+
+    def __init__(
+        self,
+        model_id: str,
+        *,
+        max_output_tokens: int | None,
+        max_tokens_field: str,
+        ask_usage: bool,
+        withhold: Sequence[str] = (),
+    ) -> None:
+        self._model = Raw(_encode(model_id))
+        self._max_output_tokens = max_output_tokens
+        self._max_tokens_field = max_tokens_field
+        self._ask_usage = ask_usage
+        self._left_out = ("max_tokens", "max_completion_tokens", *withhold)
+
+    def write(self, call: Call) -> bytes:
+        """``call.fields`` with model, token cap and streaming as decided, all else byte for byte."""
+        fields = call.fields.copy()
+        fields["model"] = self._model
+        for name in self._left_out:
+            fields.pop(name, None)
+        cap, own_cap = call.max_output_tokens, self._max_output_tokens
+        if cap is None or (own_cap is not None and own_cap < cap):
+            cap = own_cap
+        if cap is not None:
+            fields[self._max_tokens_field] = Raw(_encode(cap))
+        if call.stream:
+            fields["stream"] = _TRUE
+            if self._ask_usage:
+                fields["stream_options"] = _with_usage(fields.get("stream_options"))
+            else:
+                fields.pop("stream_options", None)
+        return _encode(fields)
 
 
 def compose_fields(

@@ -59,23 +59,34 @@ class _Choice(Struct, gc=False):
     finish_reason: str | None = None
 
 
-class _Completion(Struct, gc=False):
-    choices: list[_Choice] | None = None
-    usage: _Usage | None = None
+class Completion(Struct, gc=False):
+    """A whole answer, which holds at least one choice; what it says is what its first choice says."""
+
+    choices: list[_Choice] = []
+    wire_usage: _Usage | None = msgspec.field(default=None, name="usage")
     error: Raw = Raw()
 
+    @property
+    def text(self) -> str:
+        """The text, or the refusal in its place."""
+        message = self.choices[0].message
+        return _text(message.content) or _text(message.refusal)
 
-class Completion(Struct, frozen=True):
-    """The facts of a whole answer; ``text`` and ``finish_reason`` are of its first choice.
+    @property
+    def finish_reason(self) -> str | None:
+        """Why it ended."""
+        return self.choices[0].finish_reason
 
-    ``estimated_tokens`` is counted over all choices, where the provider gives no ``usage``.
-    """
+    @property
+    def usage(self) -> Usage | None:
+        """Tokens over all choices, where the provider says."""
+        return _usage(self.wire_usage)
 
-    text: str
-    finish_reason: str | None
-    usage: Usage | None
-    tool_names: tuple[str, ...]
-    estimated_tokens: int = 0
+    @property
+    def tool_names(self) -> tuple[str, ...]:
+        """The tools that it calls."""
+        calls = self.choices[0].message.tool_calls or ()
+        return tuple(call.function.name for call in calls if call.function and call.function.name)
 
 
 class Delta(Struct, gc=False):
@@ -144,7 +155,7 @@ class Chunk(Struct, gc=False):
         return _usage(self.wire_usage)
 
 
-_decode_completion = msgspec.json.Decoder(_Completion).decode
+_decode_completion = msgspec.json.Decoder(Completion).decode
 _decode_all_said = msgspec.json.Decoder(_AllSaid).decode
 _decode_chunk = msgspec.json.Decoder(Chunk).decode
 _decode_fields = msgspec.json.Decoder(dict[str, Raw]).decode
@@ -152,7 +163,7 @@ _encode = msgspec.json.encode
 
 
 def read_completion(body: bytes) -> Completion:
-    """The facts of a completion's body. Raises ``UpstreamMalformed`` for anything else, an error in a 200 too."""
+    """A completion's body. Raises ``UpstreamMalformed`` for anything else, an error in a 200 too."""
     try:
         completion = _decode_completion(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -162,19 +173,10 @@ def read_completion(body: bytes) -> Completion:
     if not completion.choices:
         msg = "The provider's answer holds no choices."
         raise UpstreamMalformed(msg)
-    message = completion.choices[0].message
-    calls = message.tool_calls or ()
-    usage = _usage(completion.usage)
-    return Completion(
-        text=_text(message.content) or _text(message.refusal),
-        finish_reason=completion.choices[0].finish_reason,
-        usage=usage,
-        estimated_tokens=_estimate(body) if usage is None else 0,
-        tool_names=tuple(call.function.name for call in calls if call.function and call.function.name),
-    )
+    return completion
 
 
-def _estimate(body: bytes) -> int:
+def estimate_output_tokens(body: bytes) -> int:
     """Tokens of all that the choices of a completion say, read as if each were one chunk of a stream."""
     try:
         choices = _decode_all_said(body).choices
@@ -270,7 +272,7 @@ def _holds(raw: Raw) -> bool:
 
 
 def _refuse_error(error: Raw) -> None:
-    if _holds(error):
+    if error and _holds(error):
         msg = "The provider reported an error inside an answer that began as a success."
         raise UpstreamMalformed(msg)
 
@@ -278,7 +280,8 @@ def _refuse_error(error: Raw) -> None:
 def _usage(wire: _Usage | None) -> Usage | None:
     if wire is None or (wire.prompt_tokens is None and wire.completion_tokens is None):
         return None
-    return Usage(max(int(wire.prompt_tokens or 0), 0), max(int(wire.completion_tokens or 0), 0))
+    asked, said = wire.prompt_tokens or 0, wire.completion_tokens or 0
+    return Usage(int(asked) if asked > 0 else 0, int(said) if said > 0 else 0)
 
 
 def _text(content: Any) -> str:

@@ -16,7 +16,7 @@ from typing import Any, Literal
 import msgspec
 
 from penstock.core.errors import UpstreamCut
-from penstock.core.ports import Fault, Headers, HttpRequest, HttpResponse, Receiver
+from penstock.core.ports import Endpoint, Fault, Headers, HttpResponse, Receiver, Send
 from penstock.providers.simulated.answer import Reply, compose
 from penstock.providers.simulated.wire import Envelope, stream_events, whole_body
 
@@ -62,7 +62,15 @@ class SimulatedTransport:
             raise ValueError(msg)
         self._fault = fault
 
-    async def send(self, request: HttpRequest) -> HttpResponse:
+    def bind(self, endpoint: Endpoint) -> Send:
+        """Every address is this upstream's."""
+        del endpoint
+        return self._answer
+
+    async def aclose(self) -> None:
+        """Nothing is held open."""
+
+    async def _answer(self, request: bytes) -> HttpResponse:
         """Answer after the latency. A ``hang`` waits until the caller gives up."""
         fault = self._strikes()
         if fault == "hang":
@@ -75,11 +83,8 @@ class SimulatedTransport:
         if fault == "html":
             return Playback(200, _HTML, [(0.0, _PAGE)])
         self._answered += 1
-        body = msgspec.json.decode(request.body)
+        body = msgspec.json.decode(request)
         return self._play(body, compose(body), fault)
-
-    async def aclose(self) -> None:
-        """Nothing is held open."""
 
     def _strikes(self) -> str:
         fault = self._fault
