@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
 
 from penstock.core.answer import Answer
@@ -39,3 +41,19 @@ async def test_an_invalid_request_of_nobody_is_told_what_is_wrong_with_it() -> N
     with pytest.raises(MalformedJson, match="No JSON"):
         await Identify({"acme": "gold"}, PEPPER)(call, proceed)
     assert call.trail.policy_decision == "deny:invalid"
+
+
+async def test_long_user_names_are_hashed_and_not_remembered() -> None:
+    stage = Identify({"acme": "gold"}, PEPPER)
+    tracemalloc.start()
+    try:
+        for number in range(100):
+            user = f"{number}" * 50_000
+            call = make_call(tenant="acme", user=user)
+            await stage(call, proceed)
+            assert call.trail.user_hash == hash_user(PEPPER, "acme", user)
+        del call, user
+        kept_bytes, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept_bytes < 1_000_000
