@@ -186,16 +186,15 @@ class Answer:
         hooks, self._close_hooks = self._close_hooks, []
         self._event_hooks.clear()
         if source is not None:
-            _run(source.close)
-        for hook in hooks:
-            _run(hook, outcome)
+            hooks.insert(0, lambda _: source.close())
         if sink is not None:
-            _run(sink.end, outcome)
+            hooks.append(sink.end)
+        for hook in hooks:
+            try:
+                hook(outcome)
+            except Exception as error:  # noqa: BLE001 - one stage's fault must not keep the next from settling
+                _report(error)
 
 
-def _run(step: Callable[..., object], *values: object) -> None:
-    """One stage's fault must not keep the next from settling."""
-    try:
-        step(*values)
-    except Exception as error:  # noqa: BLE001 - as said; nothing is hidden
-        asyncio.get_running_loop().call_exception_handler({"message": "a close hook failed", "exception": error})
+def _report(error: Exception) -> None:
+    asyncio.get_running_loop().call_exception_handler({"message": "a close hook failed", "exception": error})

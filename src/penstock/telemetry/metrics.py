@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable
 
 from msgspec import Struct
 
-from penstock.core.call import CANCELLED, Call, Trail, Usage
+from penstock.core.call import CANCELLED, Call, Usage
 from penstock.core.errors import PenstockError, RateLimited, UpstreamError
 from penstock.core.ports import Clock
 
@@ -25,6 +25,7 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 OTHER = "other"
 TAGGED_PER_TENANT = 100
 TAG_CHARS = 64
+MARKS_SUMMED = 64
 BUCKETS_MS = (5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1e3, 1.5e3, 2.5e3, 4e3, 5e3, 1e4, 3e4, 6e4, 1.2e5, 3e5, 6e5)
 
 
@@ -115,8 +116,9 @@ class Metrics:
         self.fallbacks: Counter[tuple[str, ...]] = Counter()
         self.cache_hits: Counter[tuple[str, ...]] = Counter()
         self.rejections: Counter[tuple[str, ...]] = Counter()
-        self.stages: dict[str, StageTime] = {}
-        self._stage_times: dict[tuple[str, ...], list[StageTime]] = {}
+        self._stages: dict[str, StageTime] = {}
+        # Marks that are not summed yet, by the stages' names and how many of them were entered.
+        self._marks: dict[tuple[tuple[str, ...], int], list[list[float]]] = {}
         self._pairs: dict[str, set[tuple[str, str]]] = {}
 
     def count(self, call: Call, status: str, error: PenstockError | None, latency_ms: float) -> None:
@@ -144,7 +146,7 @@ class Metrics:
             self.rejections[tenant, reason] += 1
         if error is not None or len(trail.attempts) > 1:
             self._count_attempts(call, task, error)
-        self._count_stages(trail)
+        self._keep_marks(trail.stages, trail.marks)
 
     @property
     def requests(self) -> Counter[tuple[str, ...]]:
@@ -154,6 +156,13 @@ class Metrics:
             for status, count in series.statuses.items():
                 counts[*labels, status] += count
         return counts
+
+    @property
+    def stages(self) -> dict[str, StageTime]:
+        """Time in each stage: from its mark to the next; what began last is not over before the first content."""
+        for (names, _), rows in self._marks.items():
+            self._sum_marks(names, rows)
+        return self._stages
 
     def lose_audit(self, _error: Exception | None = None) -> None:
         """An audit event could not be appended."""
@@ -195,13 +204,20 @@ class Metrics:
         if trail.fallback_used:
             self.fallbacks[task, trail.attempts[0].model, trail.model] += 1
 
-    def _count_stages(self, trail: Trail) -> None:
-        """A stage took the time from its mark to the next; what began last is not over before the first content."""
-        times = self._stage_times.get(trail.stages)
-        if times is None:
-            times = [self.stages.setdefault(name, StageTime()) for name in trail.stages]
-            self._stage_times[trail.stages] = times
-        marks_s = trail.marks
-        for stage, began_s, ended_s in zip(times, marks_s, marks_s[1:], strict=False):
+    def _keep_marks(self, names: tuple[str, ...], marks_s: list[float]) -> None:
+        """Stage times are sums of differences: of many calls at once they take a third of the time."""
+        key = (names, len(marks_s))
+        rows = self._marks.get(key)
+        if rows is None:
+            rows = self._marks[key] = []
+        rows.append(marks_s)
+        if len(rows) == MARKS_SUMMED:
+            self._sum_marks(names, rows)
+
+    def _sum_marks(self, names: tuple[str, ...], rows: list[list[float]]) -> None:
+        sums_s = [sum(column) for column in zip(*rows, strict=True)]
+        for name, began_s, ended_s in zip(names, sums_s, sums_s[1:], strict=False):
+            stage = self._stages.setdefault(name, StageTime())
             stage.seconds += ended_s - began_s
-            stage.count += 1
+            stage.count += len(rows)
+        rows.clear()

@@ -66,6 +66,7 @@ class Bill:
         else:
             usage = usage or Usage(self._call.input_tokens, 0, estimated=True)
             cost = target.cost_nano_usd(usage.input_tokens, usage.output_tokens)
-        cost += self._wasted()
+        if len(trail.attempts) > 1 or target is None:
+            cost += self._wasted()
         trail.usage, trail.cost_nano_usd = usage, cost
         self._ledger.settle(self._held, cost)

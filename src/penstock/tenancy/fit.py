@@ -20,15 +20,19 @@ class Fit:
 
     def __init__(self, tiers: Mapping[str, Tier], routes: Mapping[str, Route]) -> None:
         self._tiers = tiers
-        self._routes = routes
+        self._limits = {
+            name: route
+            for name, route in routes.items()
+            if route.max_input_tokens is not None or route.max_output_tokens is not None
+        }
 
     def __call__(self, call: Call, proceed: Handler) -> Awaitable[Answer]:
         """Go on with a call that fits. Raises ``InputTooLong``."""
         tier = self._tiers[call.trail.tier]
         most_input, most_output = tier.max_input_tokens, least(call.max_output_tokens, tier.max_output_tokens)
         # A model that is named beside a task may itself be a route: both bind.
-        for name in (call.model, call.task):
-            route = self._routes.get(name) if name else None
+        for name in (call.model, call.task) if self._limits else ():
+            route = self._limits.get(name)
             if route is not None:
                 most_input = least(most_input, route.max_input_tokens)
                 most_output = least(most_output, route.max_output_tokens)

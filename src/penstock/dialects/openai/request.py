@@ -18,7 +18,9 @@ from penstock.core.tokens import estimate_tokens
 from penstock.dialects.json_body import malformed, read_object
 
 # Beside the messages, what a provider reads as input; of JSON about four bytes are a token.
-_BILLED_FIELDS = ("tools", "functions", "response_format", "prediction")
+_BILLED_FIELDS = frozenset(("tools", "functions", "response_format", "prediction"))
+# The gateway's own, which no provider sees.
+_PROMPT_FIELDS = frozenset(("prompt_id", "prompt_version", "prompt_variables"))
 # An image, a sound or a file is counted at a flat rate, never by the length of its base64.
 MEDIA_TOKENS = 1000
 
@@ -199,7 +201,9 @@ def read_chat(body: bytes) -> ChatRequest:
 
 
 def _take_prompt(chat: _Chat, fields: dict[str, Raw]) -> PromptRef | None:
-    for key in ("prompt_id", "prompt_version", "prompt_variables"):
+    if _PROMPT_FIELDS.isdisjoint(fields):
+        return None
+    for key in _PROMPT_FIELDS:
         fields.pop(key, None)
     if chat.prompt_id is not None:
         return PromptRef(chat.prompt_id, chat.prompt_version or "", chat.prompt_variables or {})
@@ -218,9 +222,8 @@ def _input_tokens(chat: _Chat, fields: dict[str, Raw]) -> int:
         elif content is not None:
             tokens += sum(_part_tokens(part) for part in content)
         tokens += len(message.tool_calls) // 4
-    for name in _BILLED_FIELDS:
-        if name in fields:
-            tokens += len(fields[name]) // 4
+    if not _BILLED_FIELDS.isdisjoint(fields):
+        tokens += sum(len(fields[name]) // 4 for name in _BILLED_FIELDS if name in fields)
     return tokens
 
 
