@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
+
 from msgspec.structs import replace
 
 from penstock.core.answer import Answer
@@ -23,7 +25,7 @@ class Route:
         self._policy = policy
         self._choices: dict[tuple[str, str, str], Choice] = {}
 
-    async def __call__(self, call: Call, proceed: Handler) -> Answer:
+    def __call__(self, call: Call, proceed: Handler) -> Awaitable[Answer]:
         """Go on with a plan. Raises ``ModelNotFound``, ``ModelNotAllowed``, and what was wrong with the request."""
         trail = call.trail
         if call.invalid is not None:
@@ -41,10 +43,10 @@ class Route:
         route = choice.route
         if route is None:
             trail.task = call.task if call.task in self._policy.routes else "chat"
-            return await proceed(replace(call, plan=choice.plan))
+            return proceed(replace(call, plan=choice.plan))
         trail.task = route.name
         limits = call.limits if route.times is None else route.times.over(call.limits)
-        return await proceed(replace(call, plan=choice.plan, limits=limits, retry=route.retry))
+        return proceed(replace(call, plan=choice.plan, limits=limits, retry=route.retry))
 
     def _decide(self, call: Call) -> Choice:
         try:
