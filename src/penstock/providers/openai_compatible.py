@@ -82,14 +82,14 @@ def decode(body: bytes, call: Call, alias: str) -> Answer:
 
 
 async def _stream(response: HttpResponse, reader: ChunkReader) -> Answer:
-    relay = Relay(reader, response)
     handed_on = False
     try:
+        relay = Relay(reader, response)
         await relay.first_content
         handed_on = True
     finally:
         if not handed_on:
-            relay.close()
+            response.close()
     return relay.answer
 
 

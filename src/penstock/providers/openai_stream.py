@@ -8,7 +8,7 @@ from penstock.core.answer import END, Answer, Event, EventKind, Outcome
 from penstock.core.call import Call, Usage
 from penstock.core.errors import PenstockError, UpstreamCut, UpstreamMalformed
 from penstock.core.ports import HttpResponse
-from penstock.dialects.openai.response import Chunk, ChunkRewriter, read_chunk
+from penstock.dialects.openai.response import ChunkRewriter, read_chunk
 from penstock.dialects.openai.sse import SseSplitter
 from penstock.dialects.openai.stencil import Stencil
 
@@ -70,14 +70,16 @@ class ChunkReader:
             self._take(payload, events)
 
     def ending(self) -> Event:
-        """The last event: the stream's usage, as the one chunk of it for a client that asked and was not told yet."""
+        """The last event: the stream's usage, and for a client that asked the one chunk of it."""
         usage, chunk = self.usage, self._usage_chunk
-        if self._usage_asked and usage.estimated:
+        if not self._usage_asked:
+            chunk = b""
+        elif usage.estimated or not chunk:
             chunk = self._rewriter.usage_chunk(self._last_chunk, usage)
         return Event(b"data: " + chunk + b"\n\n" if chunk else b"", "openai", "usage", usage)
 
     def _take(self, payload: bytes, events: list[Event]) -> None:
-        if self.done or payload == b"[DONE]":
+        if self.done or payload.strip() == b"[DONE]":
             self.done = True
             return
         chunk = read_chunk(payload)
@@ -85,7 +87,7 @@ class ChunkReader:
             payload = payload.replace(b"\n", b" ")
         self._last_chunk = payload
         kind: EventKind = "started"
-        reason = text = usage = None
+        reason = text = None
         for choice in chunk.choices or ():
             delta = choice.delta
             if delta:
@@ -97,23 +99,16 @@ class ChunkReader:
         if reason is not None:
             kind = "finished"
         self.has_content = self.has_content or kind != "started"
+        raw = self._rewriter.rewrite(payload, chunk)
         if chunk.wire_usage is not None:
-            usage, raw = self._hear(payload, chunk)
+            # However often a provider says it, usage is told once, at the end: clients add it up.
+            self._usage = chunk.usage or self._usage
+            self._usage_chunk = b"" if chunk.choices else raw
             if not chunk.choices:
                 return
-        else:
-            raw = self._rewriter.rewrite(payload, chunk)
-            if text:
-                self._stencil.learn(payload, chunk)
-        events.append(Event(b"data: " + raw + b"\n\n", "openai", kind, usage, reason))
-
-    def _hear(self, payload: bytes, chunk: Chunk) -> tuple[Usage | None, bytes]:
-        """What a chunk says of usage, and the chunk for the client; one of usage alone waits for the end."""
-        self._usage = chunk.usage or self._usage
-        told = self._usage_asked and not self.usage.estimated
-        raw = self._rewriter.rewrite(payload, chunk) if told else self._rewriter.without_usage(payload)
-        self._usage_chunk = raw if told and not chunk.choices else b""
-        return self._usage, raw
+        elif text:
+            self._stencil.learn(payload, chunk)
+        events.append(Event(b"data: " + raw + b"\n\n", "openai", kind, None, reason))
 
 
 class Relay:

@@ -158,10 +158,41 @@ def test_rewriting_changes_the_model_and_nothing_else(content: str, model: str) 
         assert msgspec.json.decode(rewriter.rewrite(payload, read_chunk(payload))) == fields | {"model": "fast"}
 
 
-def test_usage_is_cut_out_for_a_client_that_did_not_ask() -> None:
-    payload = chunk({"content": "a"}, usage={"prompt_tokens": 1, "completion_tokens": 1})
-    assert "usage" not in msgspec.json.decode(rewritten(payload))
-    assert "usage" in msgspec.json.decode(rewritten(payload, keep_usage=True))
+def test_usage_beside_content_is_cut_out_and_a_chunk_of_its_own_is_kept_for_who_asked() -> None:
+    said = {"prompt_tokens": 1, "completion_tokens": 1}
+    for keep_usage in (False, True):
+        beside = rewritten(chunk({"content": "a"}, usage=said), keep_usage=keep_usage)
+        assert "usage" not in msgspec.json.decode(beside)
+        alone = encoded(model="m-1", choices=[], usage=said)
+        assert ("usage" in msgspec.json.decode(rewritten(alone, keep_usage=keep_usage))) is keep_usage
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b'{"model":"m-1","model":"m-1","choices":[]}',
+        b'{"choices":[],"model":"m-1","usage":{"prompt_tokens":1},"usage":null}',
+        b'{"model": "m-1", "choices": [], "usage": null}',
+    ],
+)
+def test_neither_a_key_given_twice_nor_spaces_show_what_is_hidden(payload: bytes) -> None:
+    seen = ChunkRewriter("fast", keep_usage=False).rewrite(payload, read_chunk(payload))
+    assert b"m-1" not in seen
+    assert b"usage" not in seen
+
+
+@pytest.mark.parametrize("key", [b'"\xff"', b'"reasoning_content"'])
+def test_bytes_that_are_no_text_are_malformed_wherever_they_stand(key: bytes) -> None:
+    said = b'"role":"assistant",%b:"\xff"' % key
+    with pytest.raises(UpstreamMalformed):
+        read_chunk(b'{"choices":[{"index":0,"delta":{%b}}]}' % said)
+    with pytest.raises(UpstreamMalformed):
+        read_completion(b'{"choices":[{"message":{%b}}]}' % said)
+
+
+def test_a_count_that_no_answer_can_have_is_none() -> None:
+    payload = encoded(choices=[], usage={"prompt_tokens": 1e308, "completion_tokens": 2})
+    assert read_chunk(payload).usage is None
 
 
 def test_a_model_that_changes_midway_is_still_hidden() -> None:

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from penstock.caching import CacheBounds, ExactCache, Reuse
-from penstock.core.answer import CANCEL, DISCONNECT
+from penstock.core.answer import CANCEL, DISCONNECT, END
 from penstock.core.call import Usage
 from penstock.core.errors import UpstreamCut, UpstreamMalformed
 from penstock.core.plan import Use
@@ -306,6 +306,8 @@ async def test_a_stream_that_breaks_tells_no_usage_and_is_billed() -> None:
         ([USAGE], [(5, 2)]),
         ([USAGE, USAGE.replace(b":2", b":3")], [(5, 3)]),
         ([event({}, "stop", usage={"prompt_tokens": 5, "completion_tokens": 2})], [(5, 2)]),
+        ([event({}, "stop", usage={"prompt_tokens": 5, "completion_tokens": 2}), USAGE], [(5, 2)]),
+        ([event({"content": "!"}, usage={"prompt_tokens": 5, "completion_tokens": 1}), STOP, USAGE], [(5, 2)]),
         ([event(None, usage={"prompt_tokens": 5, "completion_tokens": 0})], [(5, 2)]),
         ([event({}, "stop", usage={"prompt_tokens": 0, "completion_tokens": 0})], [(7, 2)]),
         ([event(None, usage={})], [(7, 2)]),
@@ -384,3 +386,9 @@ async def test_tool_calls_split_at_every_byte_arrive_as_they_were_sent() -> None
     assert sink.raw == stream.removesuffix(DONE).replace(b"m-1", b"fast")
     deltas = [msgspec.json.decode(item.raw[6:])["choices"][0]["delta"] for item in sink.events if item.kind == "delta"]
     assert "".join(delta["tool_calls"][0]["function"]["arguments"] for delta in deltas) == arguments
+
+
+async def test_done_may_be_followed_by_blanks() -> None:
+    answer, sink = await played(ScriptedResponse(), streaming(), HELLO, STOP, b"data: [DONE] \n\n")
+    assert sink.outcome == END
+    assert answer.finish_reason == "stop"

@@ -12,7 +12,9 @@ from penstock.core.errors import UpstreamMalformed
 from penstock.core.tokens import estimate_tokens
 
 _NOTHING = (b"", b"null", b"[]", b"{}")
+_MODEL, _USAGE = b'"model"', b'"usage"'
 _NULL_USAGE = b',"usage":null'
+MAX_TOKENS = 2**40
 # What every chunk of one stream has in common, beside the model.
 _ENVELOPE = ("id", "object", "created", "service_tier", "system_fingerprint")
 
@@ -20,23 +22,23 @@ _ENVELOPE = ("id", "object", "created", "service_tier", "system_fingerprint")
 class _Usage(Struct, gc=False):
     # Some count in floats, as JSON's numbers are.
     prompt_tokens: int | float | None = None
-    told_tokens: int | float | None = msgspec.field(default=None, name="completion_tokens")
+    completion_tokens: int | float | None = None
     total_tokens: Any = None
     completion_tokens_details: Any = None
 
     @property
-    def completion_tokens(self) -> int | float | None:
-        """All output: xAI counts reasoning beside what it tells here, as its total shows.
+    def output_tokens(self) -> int | float | None:
+        """All output: xAI counts reasoning beside its completion tokens, as its total shows.
 
         docs.x.ai/docs/key-information/consumption-and-rate-limits, as quoted in github.com/vercel/ai/pull/12425,
         2026-11-21.
         """
         details = self.completion_tokens_details
         reasoning = details.get("reasoning_tokens") if isinstance(details, dict) else None
-        output = self.told_tokens or 0
+        output = self.completion_tokens or 0
         if isinstance(reasoning, int) and self.total_tokens == (self.prompt_tokens or 0) + output + reasoning:
             return output + reasoning
-        return self.told_tokens
+        return self.completion_tokens
 
 
 class _Function(Struct, gc=False):
@@ -166,6 +168,8 @@ def read_completion(body: bytes) -> Completion:
     """A completion's body. Raises ``UpstreamMalformed`` for anything else, an error in a 200 too."""
     try:
         completion = _decode_completion(body)
+        if not body.isascii():
+            body.decode()  # what no field of ours holds was not looked at
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         msg = "The provider's answer is not a chat completion."
         raise UpstreamMalformed(msg) from None
@@ -196,6 +200,8 @@ def read_chunk(payload: bytes) -> Chunk:
     """One event's data. Raises ``UpstreamMalformed`` when it is no chunk, or an error in a stream that began well."""
     try:
         chunk = _decode_chunk(payload)
+        if not payload.isascii():
+            payload.decode()
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         msg = "The provider's stream holds an event that is not a chat completion chunk."
         raise UpstreamMalformed(msg) from None
@@ -205,7 +211,10 @@ def read_chunk(payload: bytes) -> Chunk:
 
 
 class ChunkRewriter:
-    """Makes the chunks of one stream the caller's: its alias as the model, no usage that it did not ask for."""
+    """Makes the chunks of one stream the caller's: its alias as the model, and no usage but in a chunk of its own.
+
+    ``keep_usage`` when the caller has asked for that chunk, and for ``"usage": null`` in the others.
+    """
 
     def __init__(self, alias: str, *, keep_usage: bool) -> None:
         self._keep_usage = keep_usage
@@ -215,24 +224,21 @@ class ChunkRewriter:
 
     def rewrite(self, payload: bytes, chunk: Chunk) -> bytes:
         """``payload``, of which ``chunk`` was read, as the caller is to see it."""
-        if not self._keep_usage and chunk.wire_usage is not None:
-            return self.without_usage(payload)
+        if chunk.wire_usage is not None and (chunk.choices or not self._keep_usage):
+            return self._encode_again(payload, usage=False)
         if chunk.model != self._model:
             self._learn(payload, chunk.model)
         old = self._old
         at = payload.find(old) if old else -1
         # An unescaped quote is never inside a string, so this is a key; with one brace before it, one of the chunk's.
-        if at < 0 or payload.count(b"{", 0, at) != 1:
-            return self._encode_again(payload)
-        payload = payload[:at] + self._new + payload[at + len(old) :]
-        return payload if self._keep_usage else payload.replace(_NULL_USAGE, b"", 1)
-
-    def without_usage(self, payload: bytes) -> bytes:
-        """The same, where what the provider says of usage is not to be believed."""
-        fields = _decode_fields(payload)
-        fields["model"] = self._alias
-        fields.pop("usage", None)
-        return _encode(fields)
+        if at < 0 or payload.count(b"{", 0, at) != 1 or payload.count(_MODEL) != 1:
+            return self._encode_again(payload, usage=self._keep_usage)
+        renamed = payload[:at] + self._new + payload[at + len(old) :]
+        if not self._keep_usage:
+            renamed = renamed.replace(_NULL_USAGE, b"", 1)
+            if _USAGE in renamed:
+                return self._encode_again(payload, usage=False)
+        return renamed
 
     def usage_chunk(self, payload: bytes, usage: Usage) -> bytes:
         """The chunk that says ``usage`` at the end of the stream to which ``payload`` belongs.
@@ -258,11 +264,11 @@ class ChunkRewriter:
                 self._old, self._new = old, key + self._alias
                 return
 
-    def _encode_again(self, payload: bytes) -> bytes:
-        if not self._keep_usage:
-            return self.without_usage(payload)
+    def _encode_again(self, payload: bytes, *, usage: bool) -> bytes:
         fields = _decode_fields(payload)
         fields["model"] = self._alias
+        if not usage:
+            fields.pop("usage", None)
         return _encode(fields)
 
 
@@ -280,7 +286,9 @@ def _refuse_error(error: Raw) -> None:
 def _usage(wire: _Usage | None) -> Usage | None:
     if wire is None or (wire.prompt_tokens is None and wire.completion_tokens is None):
         return None
-    asked, said = wire.prompt_tokens or 0, wire.completion_tokens or 0
+    asked, said = wire.prompt_tokens or 0, wire.output_tokens or 0
+    if max(asked, said) > MAX_TOKENS:  # no count of tokens, and nothing that money should be reckoned by
+        return None
     return Usage(int(asked) if asked > 0 else 0, int(said) if said > 0 else 0)
 
 
