@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from penstock.core.errors import Unauthenticated
@@ -197,3 +199,24 @@ async def test_the_body_is_asked_for_only_when_the_caller_may_send_it() -> None:
     async with serving(_Doorman()) as served:
         response = await served.ask(HEAD + b"expect: 100-continue\r\ncontent-length: 3\r\n\r\n")
         assert response.status == 401
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        [HEAD + b"transfer-encoding: chunked\r\n\r\n", b"c8\r\n" + b"x" * 200],
+        [b"POST /v1/chat/completions HTTP/1.1\r\n", b"no header\r\n\r\n"],
+    ],
+    ids=["body", "head"],
+)
+async def test_a_request_refused_in_a_later_read_does_not_linger_longer(pieces: list[bytes]) -> None:
+    limits = HttpLimits(body_bytes=100, linger_s=0.1, body_s=30.0, head_s=30.0)
+    async with serving(EchoFace(), limits=limits) as served:
+        client = await served.connect()
+        for piece in pieces:
+            await client.send(piece)
+            await asyncio.sleep(0.02)
+        assert (await client.response()).status in {400, 413}
+        async with asyncio.timeout(5.0):
+            while served.server.server_state.connections:
+                await asyncio.sleep(0.01)

@@ -208,7 +208,7 @@ async def test_an_answer_that_comes_before_the_request_is_read_is_still_the_answ
 async def test_small_writes_are_not_held_back_by_the_kernel() -> None:
     async with scripted_server(answering(OK)) as address:
         loop = asyncio.get_running_loop()
-        connection = Connection(1024, lambda _connection, _reusable: None, loop)
+        connection = Connection(TransportLimits(head_bytes=1024), lambda _connection, _reusable: None, loop)
         opened, _ = await loop.create_connection(lambda: connection, *address)
         assert opened.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
         connection.abort()

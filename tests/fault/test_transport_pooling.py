@@ -7,7 +7,7 @@ import itertools
 
 import pytest
 
-from penstock.core.errors import UpstreamUnavailable
+from penstock.core.errors import UpstreamCut, UpstreamUnavailable
 from penstock.core.ports import Endpoint, Origin
 from penstock.transport import HttpTransport, TransportLimits
 from support.wire import Body, answering, peer_closed, read_request, scripted_server
@@ -101,6 +101,27 @@ async def test_a_stale_connection_is_replaced_once_without_the_caller_noticing()
             assert await ask(transport, origin) == b"ok"
         await transport.aclose()
     assert (upstream.connections, served) == (3, 3)
+
+
+async def test_a_request_that_the_peer_has_worked_on_is_not_sent_again() -> None:
+    requests = 0
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal requests
+        await read_request(reader)
+        writer.write(OK)
+        await read_request(reader)
+        requests += 1
+        await asyncio.sleep(0.1)
+
+    async with scripted_server(script) as address:
+        origin = Origin("http", *address)
+        transport = transport_to(origin, TransportLimits(stale_s=0.02))
+        assert await ask(transport, origin) == b"ok"
+        with pytest.raises(UpstreamCut, match="while it worked"):
+            await ask(transport, origin)
+        await transport.aclose()
+    assert requests == 1
 
 
 async def test_a_fresh_connection_that_closes_too_is_the_callers_error() -> None:

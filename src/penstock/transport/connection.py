@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import TypeAlias, cast
 
 from penstock.core.errors import PenstockError, UpstreamCut, UpstreamUnavailable
+from penstock.transport.limits import TransportLimits
 from penstock.transport.message import ResponseParser
 from penstock.transport.response import Response
 
@@ -18,7 +19,7 @@ OnFree: TypeAlias = Callable[["Connection", bool], None]
 
 
 class StaleConnection(Exception):
-    """A kept-alive connection was closed by the peer before a single byte of the answer: safe to send again once."""
+    """The peer closed a kept-alive connection as we began to use it, before a byte of the answer: ask again once."""
 
 
 class Connection(asyncio.Protocol):
@@ -31,6 +32,8 @@ class Connection(asyncio.Protocol):
         "_parser",
         "_paused",
         "_response",
+        "_sent_at_s",
+        "_stale_s",
         "_transport",
         "_untouched",
         "_used",
@@ -38,11 +41,12 @@ class Connection(asyncio.Protocol):
         "lost",
     )
 
-    def __init__(self, head_bytes: int, on_free: OnFree, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, limits: TransportLimits, on_free: OnFree, loop: asyncio.AbstractEventLoop) -> None:
         self.idle = False  # owned by the pool
         self._on_free = on_free
         self._loop = loop
-        self._parser = ResponseParser(head_bytes)
+        self._parser = ResponseParser(limits.head_bytes)
+        self._stale_s = limits.stale_s
         self._transport: asyncio.Transport | None = None
         self._head: asyncio.Future[Response] | None = None
         self._response: Response | None = None
@@ -56,11 +60,12 @@ class Connection(asyncio.Protocol):
     def exchange(self, data: bytes, *, bodiless: bool) -> asyncio.Future[Response]:
         """Send one request; the future holds the response once its head has come.
 
-        It fails with ``StaleConnection``, ``UpstreamUnavailable`` or ``UpstreamMalformed``.
+        It fails with ``StaleConnection``, ``UpstreamUnavailable``, ``UpstreamCut`` or ``UpstreamMalformed``.
         """
         self._head = head = self._loop.create_future()
         self.idle = False
         self._untouched = True
+        self._sent_at_s = self._loop.time()
         transport = self._transport
         if self.lost or transport is None:
             self._fail_head()
@@ -194,7 +199,9 @@ class Connection(asyncio.Protocol):
         head, self._head = self._head, None
         if head is None or head.done():
             return
-        if self._used and self._untouched:
+        if self._loop.time() - self._sent_at_s >= self._stale_s:
+            head.set_exception(UpstreamCut("The provider closed the connection while it worked on its answer."))
+        elif self._used and self._untouched:
             head.set_exception(StaleConnection())
         else:
             head.set_exception(UpstreamUnavailable("The provider closed the connection before it answered."))

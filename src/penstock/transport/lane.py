@@ -110,7 +110,7 @@ class Lane:
             raise
 
     def _make(self) -> Connection:
-        return Connection(self._limits.head_bytes, self._free, asyncio.get_running_loop())
+        return Connection(self._limits, self._free, asyncio.get_running_loop())
 
     def _free(self, connection: Connection, reusable: bool) -> None:  # noqa: FBT001 - a callback's verdict
         if not reusable:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from uvicorn.server import ServerState
 
+from penstock.core.answer import END
 from penstock.core.errors import InvalidRequest, Unavailable
 from penstock.edge.http1 import HttpLimits, Reply, StreamReply
 from penstock.edge.http1.asgi import AsgiApp
@@ -195,7 +196,8 @@ async def test_a_face_that_raises_gives_back(error: Exception) -> None:
     connection.connection_lost(None)
 
 
-async def test_a_stream_holds_no_body() -> None:
+@pytest.mark.parametrize("lost", [True, False])
+async def test_a_stream_holds_its_body_to_its_end(lost: bool) -> None:  # noqa: FBT001 - both ways
     upstream = Upstream()
 
     async def script(body: bytes) -> StreamReply:
@@ -207,8 +209,12 @@ async def test_a_stream_holds_no_body() -> None:
     connection, line = server.connect(request(b"a" * 300))
     await server.quiet()
     assert b"Hel" in line.sent
+    assert server.taken_bytes == 300
+    if lost:
+        connection.connection_lost(None)
+    else:
+        upstream.answer.end(END)
     assert server.taken_bytes == 0
-    connection.connection_lost(None)
 
 
 @pytest.mark.parametrize("end", ["answer", "early answer", "fault", "loss"])

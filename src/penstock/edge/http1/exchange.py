@@ -111,6 +111,7 @@ class FaceExchange:
         "_room",
         "_stream_head",
         "_tail",
+        "_taken_bytes",
         "_task",
         "_ticket",
         "_wire",
@@ -131,6 +132,7 @@ class FaceExchange:
         self._room = room
         self._chunked = head.version == "1.1"
         self._body: bytes | bytearray = b""
+        self._taken_bytes = 0
         self._stream_head = b""
         self._tail = b""
         self._task: asyncio.Task[None] | None = None
@@ -149,6 +151,7 @@ class FaceExchange:
     def take(self, piece: bytes) -> None:
         """Keep the piece, if there is room; a body in one piece is never copied."""
         self._room.take(len(piece))
+        self._taken_bytes += len(piece)
         if not self._body:
             self._body = piece
             return
@@ -181,8 +184,8 @@ class FaceExchange:
         if self._task is not None:
             self._task.cancel()
             self._task.add_done_callback(self._wire.forget)  # it may not have run at all
-        self._room.give_back(len(self._body))
         self._body = b""
+        self._give_back()
         if self._answer is not None:
             self._answer.close(DISCONNECT)
 
@@ -203,7 +206,6 @@ class FaceExchange:
             logger.exception("a face raised something that is not a PenstockError")
             reply = self.refusal(PenstockError("The gateway failed to answer; the operator's log says why."))
         finally:
-            self._room.give_back(len(body))
             if self._task is not None:
                 self._wire.forget(self._task)
                 self._task = None
@@ -212,7 +214,13 @@ class FaceExchange:
         else:
             self._stream(reply)
 
+    def _give_back(self) -> None:
+        """The body's room: a call holds its body, in whose bytes its fields stand, until its answer is over."""
+        self._room.give_back(self._taken_bytes)
+        self._taken_bytes = 0
+
     def _finish(self, reply: Reply) -> None:
+        self._give_back()
         self.started = self.answered = True
         self._wire.write_reply(reply, keep_alive=self.keep_alive)
         self._wire.answered()
@@ -243,6 +251,7 @@ class FaceExchange:
     def end(self, outcome: Outcome) -> None:
         """Close the stream in its dialect; one that was cut without a word to say is cut here too."""
         self._answer = None
+        self._give_back()
         if outcome.kind == "end":
             last = self._tail
         elif outcome.error is not None:

@@ -64,6 +64,7 @@ class Intake:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
             self._stay_http(data[upgrade.args[0] :])
+            return
         except httptools.HttpParserCallbackError:
             raise
         except httptools.HttpParserError:

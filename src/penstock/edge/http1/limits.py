@@ -12,8 +12,8 @@ class HttpLimits(Struct, frozen=True, kw_only=True):
     nothing of an answer; ``held_bytes`` is how much of pipelined requests waits, unread beyond, behind the call that
     is being answered.
 
-    ``bodies_bytes`` bounds the bodies of all connections together, from a piece's arrival until its call has been
-    answered; ``app_bodies_bytes`` those of the ASGI app, whose callers are unknown until it looks. Both count as at
+    ``bodies_bytes`` bounds the bodies of all connections together, from a piece's arrival until its call's answer
+    is over; ``app_bodies_bytes`` those of the ASGI app, whose callers are unknown until it looks. Both count as at
     least ``body_bytes``; what is held unparsed comes on top.
     """
 

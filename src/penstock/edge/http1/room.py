@@ -8,7 +8,7 @@ from penstock.core.errors import Unavailable
 class BodyRoom:
     """What the bodies of many connections may hold together; ``free_bytes`` is what is left of it.
 
-    An exchange takes from it as pieces arrive, and gives back what it took when the body has been used or nobody will.
+    An exchange takes from it as pieces arrive, and gives back what it took when its answer is over.
     """
 
     __slots__ = ("free_bytes",)

@@ -89,6 +89,7 @@ class Turns:
 
     def refused(self, error: PenstockError) -> None:
         """Answer with the error after whatever came before, then close."""
+        self.changed = True
         exchange, self._arriving = self._arriving, None
         if exchange is None:
             reply = error_reply(error)
