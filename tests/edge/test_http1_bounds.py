@@ -218,5 +218,5 @@ async def test_a_request_refused_in_a_later_read_does_not_linger_longer(pieces: 
             await asyncio.sleep(0.02)
         assert (await client.response()).status in {400, 413}
         async with asyncio.timeout(5.0):
-            while served.server.server_state.connections:
+            while served.server.server_state.connections:  # noqa: ASYNC110 - uvicorn tells nobody
                 await asyncio.sleep(0.01)

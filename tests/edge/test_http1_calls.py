@@ -130,6 +130,16 @@ async def test_http_1_0_gets_a_stream_that_ends_with_the_connection() -> None:
         assert await client.rest() == delta("Hel").raw + finished().raw + TAIL
 
 
+async def test_an_offered_upgrade_may_have_a_body_longer_than_a_head() -> None:
+    async with serving(EchoFace(), limits=HttpLimits(head_bytes=1024)) as served:
+        client = await served.connect(
+            b"POST /v1/chat/completions HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: h2c\r\n"
+            b"content-length: 5000\r\n\r\n" + b"a" * 4000
+        )
+        await client.send(b"a" * 1000)
+        assert (await client.response()).body == b"a" * 5000
+
+
 @pytest.mark.parametrize(
     "framing", ["content-length: 3\r\n\r\nabc", "transfer-encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"]
 )

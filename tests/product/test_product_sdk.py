@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 from typing import Any
 
 import openai
@@ -247,8 +246,3 @@ async def test_three_hundred_streams_at_once(async_client: AsyncOpenAI) -> None:
 
     async with asyncio.timeout(60):
         assert all(await asyncio.gather(*(one(number) for number in range(300))))
-
-
-def test_nothing_of_the_store_lies_where_the_tests_run(address: str) -> None:
-    assert address
-    assert not (Path.cwd() / "penstock.db").exists()

@@ -60,15 +60,18 @@ Plan: TypeAlias = Use | First | Race | Select | Split | Mirror | Degrade
 
 def plan_targets(plan: Plan) -> tuple[str, ...]:
     """The targets a plan may ask, in its order, each once."""
-    found: dict[str, None] = {}
+    return tuple(dict.fromkeys(plan_uses(plan)))
+
+
+def plan_uses(plan: Plan) -> tuple[str, ...]:
+    """The targets a plan may ask, in its order, as often as it may ask each."""
     if isinstance(plan, Use):
-        found[plan.target] = None
-    elif isinstance(plan, First | Race | Select | Split):
-        for part in plan.plans:
-            found.update(dict.fromkeys(plan_targets(part)))
-    elif isinstance(plan, Mirror):
-        found.update(dict.fromkeys((*plan_targets(plan.main), *plan_targets(plan.copy))))
-    return tuple(found)
+        return (plan.target,)
+    if isinstance(plan, First | Race | Select | Split):
+        return tuple(target for part in plan.plans for target in plan_uses(part))
+    if isinstance(plan, Mirror):
+        return (*plan_uses(plan.main), *plan_uses(plan.copy))
+    return ()
 
 
 def narrow(plan: Plan, allowed: Container[str]) -> Plan | None:

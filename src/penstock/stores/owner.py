@@ -104,3 +104,7 @@ class Owner:
                 await self.index()
             except StoreFailed as error:
                 self._on_error(error)
+            except Exception as error:  # noqa: BLE001 - whatever it is, the next turn may do better
+                failure = StoreFailed("The audit index could not be brought up to date.")
+                failure.__cause__ = error
+                self._on_error(failure)

@@ -119,7 +119,7 @@ def events(batch: Batch, query: AuditQuery) -> Iterator[dict[str, Any]]:
     numbered = zip(range(batch.first, batch.end.sequence + 1), batch.lines, _all_facts(batch), strict=True)
     for sequence, line, facts in reversed(list(numbered)):
         if (query.cursor is None or sequence < query.cursor) and _is_asked_for(facts, query):
-            yield {"sequence": sequence, **_event(line)}
+            yield {"sequence": sequence} | _event(line) | {"sequence": sequence}  # whatever the record calls so
 
 
 def _is_asked_for(facts: Facts | None, query: AuditQuery) -> bool:

@@ -186,8 +186,13 @@ class SqliteStore:
         with self._opened().begin(), self._opened().execute(_candidates(query)) as candidates:
             for row in candidates:
                 after = Position(row.segment, row.byte_offset, row.first - 1, row.mac)
-                found = rows.events(read_again(after, row.end_offset), query)
-                events += islice(found, limit + 1 - len(events))
+                try:
+                    batch = read_again(after, row.end_offset)
+                except StoreFailed as error:
+                    if events:  # a page of what is sound; the next one begins here and says why it fails
+                        return AuditPage(events, events[-1]["sequence"])
+                    raise StoreFailed(f"{error} What is older can be read with a cursor of {row.first}.") from error
+                events += islice(rows.events(batch, query), limit + 1 - len(events))
                 if len(events) > limit:
                     break
         return AuditPage(events[:limit], events[limit - 1]["sequence"] if len(events) > limit else None)

@@ -135,7 +135,7 @@ class Metrics:
                 series.first_content = self.first_content.setdefault(key[2:], Histogram())
             series.first_content.observe((trail.first_content_at_s - trail.received_at_s) * 1000)
         usage = trail.usage
-        if usage is not None and (usage.input_tokens or usage.output_tokens):
+        if usage is not None and (usage.input_tokens or usage.output_tokens or trail.cost_nano_usd):
             if series.amount is None:
                 series.amount = self.amounts.setdefault((tenant, task, trail.model), Amount())
             self._add(series.amount, usage, tenant, call)

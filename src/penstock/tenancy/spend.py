@@ -10,7 +10,7 @@ from penstock.core.answer import Answer
 from penstock.core.call import Call
 from penstock.core.chain import Handler
 from penstock.core.errors import BudgetExceeded
-from penstock.core.plan import Decision, Degrade, First, Plan, Target, Use, plan_targets
+from penstock.core.plan import Decision, Degrade, First, Plan, Target, Use, plan_targets, plan_uses
 from penstock.core.policy import NO_RETRY, Tier
 from penstock.core.ports import Reservation
 from penstock.tenancy.bill import Bill
@@ -80,7 +80,7 @@ class Spend:
         (see ``bill.py``).
         """
         inputs = outputs = 0
-        for alias in () if call.plan is None else plan_targets(call.plan):
+        for alias in () if call.plan is None else plan_uses(call.plan):
             target = self._targets[alias]
             most = least(call.max_output_tokens, target.max_output_tokens)
             output_tokens = (DEFAULT_OUTPUT_TOKENS if most is None else most) * call.choices

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
@@ -12,6 +13,7 @@ import pytest
 from penstock.core.errors import StoreFailed
 from penstock.core.ports import AuditQuery
 from penstock.stores.owner import Owner
+from penstock.stores.seals import Batch, Position
 from penstock.stores.segments import SegmentLog
 from penstock.stores.sqlite import SqliteStore
 from support.logs_on_disk import KEY, Disk, event, write_groups, write_log
@@ -134,3 +136,26 @@ async def test_an_older_copy_of_the_log_is_refused(tmp_path: Path) -> None:
 async def test_spent_today_reads_what_the_last_run_left(tmp_path: Path) -> None:
     async with Running(tmp_path) as running:
         assert await running.owner.spent_today() == {}
+
+
+async def test_whatever_breaks_the_indexing_is_told_and_tried_again(tmp_path: Path) -> None:
+    told: asyncio.Queue[StoreFailed] = asyncio.Queue()
+
+    class Odd(SqliteStore):
+        odd = True
+
+        async def index(self, after: Position, read: Callable[[Position], Batch | None]) -> Position:
+            if self.odd:
+                raise ZeroDivisionError
+            return await super().index(after, read)
+
+    running = Running(tmp_path)
+    running.store = store = Odd(f"sqlite:///{tmp_path}/p.db")
+    running.owner = Owner(running.log, store, on_error=told.put_nowait, interval_s=0.01)
+    async with running:
+        await running.log.flushed(running.log.append(event(1)))
+        async with asyncio.timeout(5.0):
+            failure = await told.get()
+        store.odd = False
+        assert await _numbers(running) == [1]
+    assert isinstance(failure.__cause__, ZeroDivisionError)

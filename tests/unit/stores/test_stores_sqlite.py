@@ -17,7 +17,7 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 
 from penstock.core.errors import StoreFailed
-from penstock.core.ports import AuditQuery
+from penstock.core.ports import AuditPage, AuditQuery
 from penstock.stores import migrations
 from penstock.stores.recovery import recover
 from penstock.stores.seals import START, Batch, Position
@@ -55,8 +55,11 @@ class Filed:
         self.writer.commit([line if isinstance(line, bytes) else msgspec.json.encode(line) for line in lines])
         await self.store.index(await self.store.indexed_to(), self.read)
 
+    async def page(self, query: AuditQuery) -> AuditPage:
+        return await self.store.query(query, partial(read_again, self.directory, KEY))
+
     async def events(self, query: AuditQuery = ALL) -> list[dict[str, Any]]:
-        return (await self.store.query(query, partial(read_again, self.directory, KEY))).events
+        return (await self.page(query)).events
 
     def read(self, after: Position) -> Batch | None:
         return read_batch(self.directory, KEY, after, self.writer.end)
@@ -239,6 +242,11 @@ async def test_a_line_that_is_not_json_is_kept_and_its_neighbours_keep_their_num
     assert await filed.events(AuditQuery(tenant="acme")) == [b, a]
 
 
+async def test_a_record_cannot_choose_its_number(filed: Filed) -> None:
+    await filed.file([{"event_type": "a", "sequence": 77}])
+    assert [event["sequence"] for event in await filed.events()] == [1]
+
+
 async def test_a_batch_is_indexed_once(filed: Filed) -> None:
     await filed.file([{"event_type": "a"}] * 200)
     with pytest.raises(StoreFailed):
@@ -258,8 +266,12 @@ async def test_a_missing_segment_is_named_and_the_others_can_still_be_read(store
     for number in range(3):
         await filed.file([{"event_type": "a", "tenant_id": f"tenant {number}"}])
     segment_path(tmp_path / "log", 2).unlink()
-    with pytest.raises(StoreFailed, match=r"^log/0*2\.jsonl is missing: .*`penstock audit verify`"):
-        await filed.events()
+    page = await filed.page(AuditQuery())
+    assert [event["sequence"] for event in page.events] == [3]
+    missing = r"^log/0*2\.jsonl is missing: .*`penstock audit verify`.*cursor of 2"
+    with pytest.raises(StoreFailed, match=missing):
+        await filed.events(AuditQuery(cursor=page.next_cursor))
+    assert [event["sequence"] for event in await filed.events(AuditQuery(cursor=2))] == [1]
     assert [event["sequence"] for event in await filed.events(AuditQuery(limit=1, tenant="tenant 2"))] == [3]
     assert [event["sequence"] for event in await filed.events(AuditQuery(tenant="tenant 0"))] == [1]
     filed.writer.close()

@@ -103,6 +103,13 @@ async def test_a_call_adds_its_count_latency_tokens_and_cost() -> None:
     assert run.failed == []
 
 
+async def test_money_without_tokens_is_money_too() -> None:
+    metrics, call = make_metrics(), dispatched()
+    call.trail.usage, call.trail.cost_nano_usd = Usage(), 2_000_000_000
+    await Run(metrics).answered(call)
+    assert value(metrics, "llm_estimated_cost_usd_total", tenant_id="acme", task="chat", model="sim-1") == 2.0
+
+
 async def test_retries_fallbacks_and_provider_errors_are_counted_by_what_was_asked() -> None:
     metrics = make_metrics()
     attempts = [Attempt("big", "p1", "m1", 9.0, "upstream_timeout"), Attempt("big", "p1", "m1", 9.0, "upstream_cut")]

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from penstock.core.answer import END, Answer
 from penstock.core.call import CANCELLED, Attempt, Call, Usage
 from penstock.core.errors import UpstreamUnavailable
-from penstock.core.plan import Degrade, Use
+from penstock.core.plan import Degrade, First, Use
 from penstock.core.policy import NO_RETRY
 from support.calls import complete_answer, make_call
 from support.tills import PLAN, SIX_O_CLOCK_S, Till
@@ -31,6 +31,7 @@ _BILLED = ("upstream_timeout", "upstream_cut", "upstream_malformed", CANCELLED)
         ({"choices": 3}, 3 * 10 * (1 + 10) + 150 * 20),
         ({"plan": Use("fast")}, 3 * 10 * 1 + 100 * 2),
         ({"plan": Use("fast"), "max_output_tokens": None}, 3 * 10 * 1 + 1024 * 2),
+        ({"plan": First((Use("fast"), Use("fast")))}, 6 * 10 * 1 + 100 * 2),
         ({"plan": Use("local")}, 0),
         ({"plan": Degrade("sorry")}, 0),
     ],
