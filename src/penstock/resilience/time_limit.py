@@ -8,7 +8,7 @@ from types import TracebackType
 
 
 class Deadlines:
-    """All bounds that run in one loop, under one timer.
+    """Bounds on waits in one loop, all under one timer.
 
     Nearly every wait ends long before its bound, so a bound is an entry in a dict: a timer of its own, set and
     cancelled, would take 3 us of every call. The one timer stands at the earliest entry it has seen and looks again

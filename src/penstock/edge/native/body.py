@@ -58,9 +58,8 @@ async def read_body(request: Request) -> bytes:
     size_bytes = 0
     async for piece in request.stream():
         size_bytes += len(piece)
-        if (
-            size_bytes <= MOST_BODY_BYTES
-        ):  # what is too much is dropped, but read: many clients send all before they look
+        # What is too much is dropped, but read: many clients send all before they look.
+        if size_bytes <= MOST_BODY_BYTES:
             body += piece
     if size_bytes > MOST_BODY_BYTES:
         raise BodyTooLarge(f"The body is over the limit of {MOST_BODY_BYTES} bytes: send less.")
