@@ -14,7 +14,7 @@ from msgspec import Meta, Raw, Struct
 
 from penstock.core.call import PromptRef
 from penstock.core.errors import InvalidParameter
-from penstock.core.tokens import estimate_tokens
+from penstock.core.tokens import estimate_json_tokens
 from penstock.dialects.json_body import malformed, read_object
 
 # Beside the messages, what a provider reads as input; of JSON about four bytes are a token.
@@ -32,13 +32,13 @@ _Penalty: TypeAlias = Annotated[float, Meta(ge=-2, le=2)]
 
 class _Part(Struct):
     type: str
-    text: Any = None
-    refusal: Any = None
+    text: Raw = Raw()
+    refusal: Raw = Raw()
 
 
 class _Message(Struct):
     role: Literal["system", "developer", "user", "assistant", "tool", "function"]
-    content: str | list[_Part] | None = None
+    content: Raw = Raw(b"null")
     tool_calls: Raw = Raw()
 
 
@@ -150,6 +150,7 @@ _MUST_BE = {
 }
 
 _read_typed = msgspec.json.Decoder(_Chat).decode
+_read_parts = msgspec.json.Decoder(list[_Part]).decode
 
 
 class ChatRequest(Struct, frozen=True, kw_only=True):
@@ -215,21 +216,30 @@ def _take_prompt(chat: _Chat, fields: dict[str, Raw]) -> PromptRef | None:
 
 def _input_tokens(chat: _Chat, fields: dict[str, Raw]) -> int:
     tokens = 0
-    for message in chat.messages:
-        content = message.content
-        if isinstance(content, str):
-            tokens += estimate_tokens(content)
-        elif content is not None:
-            tokens += sum(_part_tokens(part) for part in content)
+    for index, message in enumerate(chat.messages):
+        content = bytes(message.content)
+        if content.startswith(b'"'):
+            tokens += estimate_json_tokens(content)
+        elif content != b"null":
+            tokens += _parts_tokens(content, f"messages[{index}].content")
         tokens += len(message.tool_calls) // 4
     if not _BILLED_FIELDS.isdisjoint(fields):
         tokens += sum(len(fields[name]) // 4 for name in _BILLED_FIELDS if name in fields)
     return tokens
 
 
-def _part_tokens(part: _Part) -> int:
-    text = part.refusal if part.text is None else part.text
-    return estimate_tokens(text) if isinstance(text, str) else MEDIA_TOKENS
+def _parts_tokens(content: bytes, param: str) -> int:
+    try:
+        parts = _read_parts(content)
+    except msgspec.ValidationError as error:
+        raise _explain(str(error), param) from None
+    tokens = 0
+    for part in parts:
+        text = bytes(part.text)
+        if text in (b"", b"null"):
+            text = bytes(part.refusal)
+        tokens += estimate_json_tokens(text) if text.startswith(b'"') else MEDIA_TOKENS
+    return tokens
 
 
 def _tool_names(chat: _Chat) -> tuple[str, ...]:
@@ -252,10 +262,10 @@ def _wrong(param: str, *, missing: bool = False) -> InvalidParameter:
     return InvalidParameter(f"`{param}` {fault} {words}.", param=param)
 
 
-def _explain(problem: str) -> InvalidParameter:
-    """Our words for msgspec's ``problem - at `$.path``` (msgspec 0.22)."""
+def _explain(problem: str, root: str = "") -> InvalidParameter:
+    """Our words for msgspec's ``problem - at `$.path``` (msgspec 0.22); ``root`` is what ``$`` stands for."""
     what, _, where = problem.partition(" - at `$")
-    param = where.removesuffix("`").removeprefix(".").replace("[...]", "")
+    param = (root + where.removesuffix("`")).removeprefix(".").replace("[...]", "")
     if what.startswith("Object missing required field `"):
         name = what.removeprefix("Object missing required field `").removesuffix("`")
         return _wrong(f"{param}.{name}" if param else name, missing=True)
