@@ -78,6 +78,22 @@ class Answer:
     # A producer that runs ahead of its sink is paused at this many held events.
     HELD_EVENTS = 64
 
+    __slots__ = (
+        "_close_hooks",
+        "_event_hooks",
+        "_held",
+        "_pending_end",
+        "_sink",
+        "_source",
+        "body",
+        "dialect",
+        "finish_reason",
+        "last_event_at_s",
+        "outcome",
+        "paused",
+        "usage",
+    )
+
     def __init__(
         self, dialect: Dialect, *, body: bytes | None = None, source: Source | None = None, usage: Usage | None = None
     ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from math import ceil
 from random import getrandbits
 from time import monotonic
@@ -68,9 +69,10 @@ def duration(seconds: float) -> bytes:
     """A time as OpenAI's rate headers have it, rounded up: ``12ms``, ``59s``, ``6m0s``, ``1h0m30s``."""
     if seconds < 1:
         return b"%dms" % ceil(max(seconds, 0.0) * 1000)
-    minutes, left_s = divmod(ceil(seconds), 60)
-    if minutes == 0:
-        return b"%ds" % left_s
+    whole_s = ceil(seconds)
+    if whole_s < 60:  # noqa: PLR2004 - a minute
+        return b"%ds" % whole_s
+    minutes, left_s = divmod(whole_s, 60)
     hours, minutes = divmod(minutes, 60)
     return b"%dh%dm%ds" % (hours, minutes, left_s) if hours else b"%dm%ds" % (minutes, left_s)
 
@@ -127,5 +129,6 @@ def _escape(char: str) -> bytes:
     return b"".join([b"\\u%b" % pair[index : index + 2].hex().encode() for index in range(0, len(pair), 2)])
 
 
+@lru_cache(1024)  # names of models and providers, which are the config's
 def _safe(value: str) -> bytes:
     return value.encode().translate(None, _UNSAFE)
