@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from penstock.cli import app
-from support.configs import DEMO, GOOD
+from support.configs import CALLERS, DEMO, GOOD, WHOLE
 
 RUN = CliRunner()
 
@@ -23,7 +23,7 @@ def test_the_demo_passes() -> None:
 
 def test_mistakes_are_lines_with_place_and_cure(tmp_path: Path) -> None:
     path = tmp_path / "c.yaml"
-    path.write_text(GOOD + "server:\n  prot: 1\n")
+    path.write_text(GOOD + "server:\n  prot: 1\n" + CALLERS)
     result = RUN.invoke(app, ["check", str(path)])
     assert result.exit_code == 1
     assert f"{path}:6:3: error: server.prot: `prot` is no setting here (did you mean `port`?)" in result.output
@@ -41,7 +41,7 @@ def test_mistakes_are_a_table_on_a_terminal(tmp_path: Path) -> None:
 
 def test_mistakes_are_json_for_scripts(tmp_path: Path) -> None:
     path = tmp_path / "c.yaml"
-    path.write_text(GOOD + "server:\n  prot: 1\n")
+    path.write_text(GOOD + "server:\n  prot: 1\n" + CALLERS)
     result = RUN.invoke(app, ["check", str(path), "--json"])
     found = json.loads(result.output)
     assert (result.exit_code, found["ok"]) == (1, False)
@@ -105,7 +105,7 @@ def test_serve_judges_the_config_with_its_options() -> None:
 @pytest.mark.parametrize("words", [["{}"], ["--config", "{}"], ["-c", "{}"], []])
 def test_check_takes_the_file_as_argument_option_or_variable(tmp_path: Path, words: list[str]) -> None:
     path = tmp_path / "c.yaml"
-    path.write_text(GOOD)
+    path.write_text(WHOLE)
     env = {} if words else {"PENSTOCK_CONFIG": str(path)}
     result = RUN.invoke(app, ["check", *(word.format(path) for word in words)], env=env)
     assert (result.exit_code, result.output) == (0, "OK, 0 warnings.\n")

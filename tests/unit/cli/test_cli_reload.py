@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from penstock.cli import app
 from penstock.config import RunFile, run_file_path, write_run_file
-from support.configs import GOOD
+from support.configs import WHOLE
 
 RUN = CliRunner()
 
@@ -36,7 +36,7 @@ while True:
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
     path = tmp_path / "c.yaml"
-    path.write_text(f"{GOOD}store: {{url: 'sqlite:///{tmp_path}/p.db'}}\n")
+    path.write_text(f"{WHOLE}store: {{url: 'sqlite:///{tmp_path}/p.db'}}\n")
     return path
 
 
