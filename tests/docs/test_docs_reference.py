@@ -6,10 +6,12 @@ import re
 from collections.abc import Iterator
 from typing import Any, get_args
 
+import msgspec
 import pytest
 from pydantic import BaseModel
 
 from penstock.core.errors import PenstockError
+from penstock.prompts import Prompt
 from support.documents import PAGES, ROOT, codes, read, rows
 
 SNAKE = re.compile(r"[a-z]\w*")
@@ -62,6 +64,11 @@ def test_no_table_of_settings_names_one_that_does_not_exist() -> None:
     config = pytest.importorskip("penstock.config", reason="the config is not there yet")
     stated = {row[0].strip("`") for row in rows(read("docs/configuration.md"))}
     assert sorted(stated - settings_of(config.Settings)) == []
+
+
+def test_every_field_of_a_prompt_is_documented_and_whether_it_is_required() -> None:
+    stated = {name: row[1] == "required" for row in rows(read("docs/prompts.md")) for name in codes(row[0])}
+    assert stated == {field.name: field.required for field in msgspec.structs.fields(Prompt)}
 
 
 def test_every_provider_row_is_documented_as_it_is() -> None:

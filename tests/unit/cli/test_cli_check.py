@@ -69,7 +69,23 @@ def test_prompts_are_checked_too(tmp_path: Path) -> None:
     prompt.write_text(head + "rollout: live\n")
     result = RUN.invoke(app, ["check", str(path)])
     assert result.exit_code == 1
-    assert f"{prompt}: error" in result.output
+    assert f"{prompt}:6:1: error: rollout: `live` is not known" in result.output
+
+
+def test_config_prompts_and_database_are_told_together(tmp_path: Path) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text(f"{WHOLE}server: {{prot: 1}}\nstore: {{url: 'sqlite:///{tmp_path}/data/p.db'}}\n")
+    prompt = tmp_path / "prompts" / "p" / "v1.yaml"
+    prompt.parent.mkdir(parents=True)
+    prompt.write_text(
+        "prompt_id: p\nversion: v1\ntask: t\nmessages: [{role: user, content: Hi}]\ncompatible_models: [a]\n"
+    )
+    result = RUN.invoke(app, ["check", str(path)])
+    assert result.exit_code == 1
+    for told in ("`prot` is no setting", "there is no folder", "`owner` is missing", "no model here is called a"):
+        assert told in result.output
+    path.write_text(path.read_text().replace("cost_per_1k_tokens_usd: 0", "cost_per_1k_tokens_usd: none"))
+    assert "no model here" not in RUN.invoke(app, ["check", str(path)]).output
 
 
 def test_models_are_listed_by_tier() -> None:
