@@ -152,13 +152,21 @@ def test_a_database_in_a_folder_that_is_not_ours_is_told(tmp_path: Path) -> None
     assert "is not writable" in RUN.invoke(app, ["check", str(path)]).output
 
 
-def test_the_table_of_models_breaks_no_name_at_a_hundred_columns() -> None:
-    env = {"FORCE_COLOR": "1", "NO_COLOR": "1", "COLUMNS": "100", "TERM": "xterm"}
+@pytest.mark.parametrize("columns", [60, 80, 100, 140])
+def test_the_list_of_models_breaks_no_name_on_any_terminal(columns: int) -> None:
+    env = {"FORCE_COLOR": "1", "NO_COLOR": "1", "COLUMNS": f"{columns}", "TERM": "xterm"}
     output = RUN.invoke(app, ["models", "--config", str(DEMO)], env=env).output
     lines = re.sub(r"\x1b\[[0-9;]*m", "", output).splitlines()
-    words = {word for line in lines for word in line.split()}
-    assert {"fallback_balanced", "mock-balanced", "fallback-balanced-v1", "enterprise", "classification"} <= words
-    assert max(map(len, lines)) <= 100
+    words = {word.rstrip(",") for line in lines for word in line.split()}
+    assert {"fallback_balanced", "mock-balanced", "fallback-balanced-v1", "enterprise", "summarization"} <= words
+    assert max(map(len, lines)) <= columns
+
+
+def test_two_files_to_check_are_refused(tmp_path: Path) -> None:
+    result = RUN.invoke(app, ["check", "-c", str(tmp_path / "a.yaml"), str(DEMO)])
+    assert result.exit_code == 2
+    assert "two files" in result.output
+    assert RUN.invoke(app, ["check", str(DEMO)], env={"PENSTOCK_CONFIG": "a.yaml"}).exit_code == 0
 
 
 def test_the_version_is_an_option_too() -> None:
