@@ -86,6 +86,14 @@ def test_every_stage_is_in_the_tour_in_order() -> None:
     assert [path for _, path in listed if not (ROOT / "src" / "penstock" / path).is_file()] == []
 
 
+def test_every_stage_is_in_the_pictures_in_order() -> None:
+    listed = re.findall(r"^    (\w+) .* \w+/\w+\.py$", read("src/penstock/pipeline.py"), re.MULTILINE)
+    (drawn,) = re.findall(r"^  (trace -> .*)$", read("README.md"), re.MULTILINE)
+    assert drawn.split(" -> ") == listed
+    boxes = re.findall(r'class="name"[^>]*>(\w+)<', read("docs/pipeline.svg"))
+    assert [name for name in boxes if name not in {"transport", "model"}] == listed
+
+
 def test_every_decision_is_listed_and_short() -> None:
     folder = ROOT / "docs" / "decisions"
     pages = sorted(folder.glob("0*.md"))
