@@ -144,24 +144,24 @@ def faults(read: PromptFile) -> Iterator[Mistake]:
         yield Mistake(("messages",), "a prompt needs a message", "add one under messages")
     used: dict[str, Place] = {}
     place: Place
+    # Where a text could not be read, what it uses is not known; a wrong role hides nothing.
+    hidden = any(each.place[:1] in {(), ("messages",)} and each.place[-1:] != ("role",) for each in read.mistakes)
     for index, message in enumerate(prompt.messages):
         place = ("messages", index, "content")
         try:
             used |= dict.fromkeys(Template(message.content).names - used.keys(), place)
         except ValueError as error:
+            hidden = True
             yield Mistake(place, str(error), "a literal {{ is a variable's default")
     names = [variable.name for variable in prompt.variables]
-    for index, name in enumerate(names):
-        if name in names[:index] and not read.unread("variables"):
-            yield Mistake(("variables", index), f"the variable `{name}` is declared twice", "keep one of them")
-    for name in () if read.unread("variables") else sorted(used.keys() - names):
-        yield Mistake(
-            used[name], f"`{{{{ {name} }}}}` is used and not declared", f"add `- name: {name}` under variables"
-        )
-    # A wrong role hides no variable.
-    if not any(
-        mistake.place[:1] in {(), ("messages",)} and mistake.place[-1:] != ("role",) for mistake in read.mistakes
-    ):
+    if not read.unread("variables"):
+        for index, name in enumerate(names):
+            if name in names[:index]:
+                yield Mistake(("variables", index), f"the variable `{name}` is declared twice", "keep one of them")
+        for name in sorted(used.keys() - names):
+            text = f"`{{{{ {name} }}}}` is used and not declared"
+            yield Mistake(used[name], text, f"add `- name: {name}` under variables")
+    if not hidden:
         for name in sorted(set(names) - used.keys() - {""}):
             place = ("variables", names.index(name))
             yield Mistake(place, f"the variable `{name}` is declared and not used", "use it in a message, or remove it")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from difflib import get_close_matches
-from typing import Any, TypeAlias, TypeVar, cast, get_args, get_origin
+from typing import Any, Literal, TypeAlias, TypeVar, cast, get_args, get_origin
 
 import msgspec
 import yaml
@@ -97,9 +97,10 @@ def _empty(kind: Any) -> Any:
     """Something that fits ``kind`` and says nothing."""
     if _is_struct(kind):
         return kind(**{field.name: _empty(field.type) for field in msgspec.structs.fields(kind) if field.required})
-    if type(None) in get_args(kind):
+    choices = get_args(kind)
+    if type(None) in choices:
         return None
-    return get_args(kind)[0] if isinstance(next(iter(get_args(kind)), None), str) else (get_origin(kind) or kind)()
+    return choices[0] if get_origin(kind) is Literal else (get_origin(kind) or kind)()
 
 
 def _is_struct(kind: Any) -> bool:

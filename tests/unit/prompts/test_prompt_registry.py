@@ -233,6 +233,10 @@ def test_one_file_tells_every_mistake_with_its_line(tmp_path: Path) -> None:
         ("", [(1, "this must be a mapping, not empty")]),
         ("- 1\n", [(1, "this must be a mapping, not a list")]),
         (
+            HEAD + "messages: [{role: user, content: '{{ name }} {{ 1 }}'}]\nvariables: [{name: name}]\n",
+            [(5, "`{{ 1 }}` opens no variable: write {{ name }}")],
+        ),
+        (
             HEAD + "messages:\n  - Hello\n  - {contnt: '{{ name }}'}\nvariables: [{name: name}]\neval: now\n",
             [
                 (6, "messages.0: this must be a mapping, not text"),
