@@ -11,7 +11,7 @@ CONFORMANCE := .venv-conformance/.installed
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
 
-serve: $(BASE) ## install once, then serve CONFIG (config/demo.yaml, on 127.0.0.1:8000)
+serve: $(BASE) ## install once, then serve CONFIG (config/demo.yaml, on 127.0.0.1:8000); ARGS="--port 8001" for another port
 	exec $(BIN)/penstock serve --config $(CONFIG) $(ARGS)
 
 test: $(DEV) ## install what the tests need, then run every test; ARGS goes to pytest

@@ -6,10 +6,12 @@ import re
 from collections.abc import Iterator
 from typing import Any, get_args
 
+import msgspec
 import pytest
 from pydantic import BaseModel
 
 from penstock.core.errors import PenstockError
+from penstock.prompts import Prompt
 from support.documents import PAGES, ROOT, codes, read, rows
 
 SNAKE = re.compile(r"[a-z]\w*")
@@ -64,6 +66,11 @@ def test_no_table_of_settings_names_one_that_does_not_exist() -> None:
     assert sorted(stated - settings_of(config.Settings)) == []
 
 
+def test_every_field_of_a_prompt_is_documented_and_whether_it_is_required() -> None:
+    stated = {name: row[1] == "required" for row in rows(read("docs/prompts.md")) for name in codes(row[0])}
+    assert stated == {field.name: field.required for field in msgspec.structs.fields(Prompt)}
+
+
 def test_every_provider_row_is_documented_as_it_is() -> None:
     table = pytest.importorskip("penstock.providers.table", reason="the table is not there yet")
     stated = {row[0].strip("`"): row[1].strip("`") for row in rows(read("docs/providers.md"))}
@@ -77,6 +84,14 @@ def test_every_stage_is_in_the_tour_in_order() -> None:
     listed = re.findall(r"^    (\w+) .* (\w+/\w+\.py)$", read("src/penstock/pipeline.py"), re.MULTILINE)
     assert stated == listed
     assert [path for _, path in listed if not (ROOT / "src" / "penstock" / path).is_file()] == []
+
+
+def test_every_stage_is_in_the_pictures_in_order() -> None:
+    listed = re.findall(r"^    (\w+) .* \w+/\w+\.py$", read("src/penstock/pipeline.py"), re.MULTILINE)
+    (drawn,) = re.findall(r"^  (trace -> .*)$", read("README.md"), re.MULTILINE)
+    assert drawn.split(" -> ") == listed
+    boxes = re.findall(r'class="name"[^>]*>(\w+)<', read("docs/pipeline.svg"))
+    assert [name for name in boxes if name not in {"transport", "model"}] == listed
 
 
 def test_every_decision_is_listed_and_short() -> None:

@@ -17,6 +17,8 @@ import openai
 import pytest
 from openai import AsyncOpenAI
 
+from penstock.app.serve import bind
+from penstock.config import ConfigError
 from support.configs import DEMO
 from support.server import Gateway, environment, penstock, running
 
@@ -235,6 +237,7 @@ async def test_sigterm_finishes_what_runs_and_ends_as_a_success(tmp_path: Path) 
             assert await finish(stream) == "stop"
         assert gateway.process.wait(10) == 0
         assert "draining" in gateway.log
+        assert "stopped" in gateway.log.splitlines()[-1]
 
 
 async def test_a_stream_that_outlasts_the_drain_is_cut_and_recorded(tmp_path: Path) -> None:
@@ -320,8 +323,9 @@ def test_a_second_gateway_on_the_same_store_is_refused(tmp_path: Path) -> None:
     config = write_config(tmp_path)
     with running(config, tmp_path, **SECRETS) as gateway:
         second = command(gateway, "serve", "--config", str(config), "--port", "0")
+        held_by = gateway.process.pid
     assert second.returncode == 2
-    assert "another" in second.stderr.lower()
+    assert f"Another penstock process ({held_by}) has" in second.stderr
 
 
 @pytest.mark.parametrize(
@@ -362,7 +366,31 @@ def test_the_port_in_use_is_named(tmp_path: Path) -> None:
             check=False,
         )
     assert second.returncode not in (0, -signal.SIGKILL)
-    assert port in second.stderr
+    assert second.stderr.splitlines()[0].endswith(
+        f"server.port: 127.0.0.1:{port} cannot be listened on: address already in use "
+        "(choose another with --port, or stop who has it)"
+    )
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "nobody.invalid"])
+def test_an_address_that_is_not_ours_is_told_without_talk_of_ports(host: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        bind(host, 0)
+    (problem,) = refused.value.problems
+    assert problem.path == "server.host"
+    assert problem.message.startswith(f"{host}:0 cannot be listened on: ")
+    assert "--host" in problem.suggestion
+
+
+def test_a_setting_that_waits_for_a_restart_is_told_by_the_reload(tmp_path: Path) -> None:
+    config = write_config(tmp_path)
+    with running(config, tmp_path, **SECRETS) as gateway:
+        config.write_text(config.read_text().replace("drain_timeout_s: 5", "drain_timeout_s: 6"))
+        first = command(gateway, "reload", "--config", str(config))
+        config.write_text(config.read_text().replace("drain_timeout_s: 6", "drain_timeout_s: 5"))
+        second = command(gateway, "reload", "--config", str(config))
+    assert first.stdout.splitlines()[1:] == ["In force after a restart only: server.drain_timeout_s."]
+    assert second.stdout.splitlines()[1:] == []
 
 
 def test_start_to_first_answer_is_quick(tmp_path: Path) -> None:

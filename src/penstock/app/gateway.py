@@ -126,8 +126,11 @@ class RunningGateway:
         """SHA-256 of the config in force."""
         return self._parts.settings.digest
 
-    def reload(self, config: Path, env: Mapping[str, str]) -> None:
-        """Take a changed config into use for the next call. Raises ``ConfigError``, and then nothing has changed."""
+    def reload(self, config: Path, env: Mapping[str, str]) -> list[str]:
+        """Take a changed config into use for the next call; the settings that wait for a restart.
+
+        Raises ``ConfigError``, and then nothing has changed.
+        """
         old = self._parts
         self.generation += 1
         settings = load_settings(config, env, kinds=KINDS, fault_kinds=FAULT_KINDS)
@@ -139,6 +142,7 @@ class RunningGateway:
         self._works.record(
             "config_reloaded", generation=self.generation, old_digest=old.settings.digest, digest=settings.digest
         )
+        return waiting
 
     def refused(self, error: ConfigError) -> None:
         """Write down a reload that changed nothing."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import gc
 import os
 import resource
@@ -10,7 +11,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -35,6 +36,10 @@ from penstock.telemetry.logs import Logger
 
 _DRAIN_POLL_S = 0.05
 _BACKLOG = 4096
+_BIND_CURES: Mapping[int, tuple[str, str]] = {
+    errno.EADDRINUSE: ("server.port", "choose another with --port, or stop who has it"),
+    errno.EACCES: ("server.port", "choose one above 1023 with --port"),
+}
 
 
 def serve(config: Path, overrides: Mapping[str, str]) -> None:
@@ -74,6 +79,7 @@ async def _serve_on(
     finally:
         works.record("gateway_stopped", version=VERSION)
         await works.aclose()
+    logger.info("stopped")
 
 
 class Server(uvicorn.Server):
@@ -143,7 +149,7 @@ class Reloader:
     def reload(self) -> None:
         """Validate, then swap. An invalid file changes nothing and the log says why."""
         try:
-            self._gateway.reload(self._config, self._env)
+            waiting = self._gateway.reload(self._config, self._env)
         except Exception as error:
             if not isinstance(error, ConfigError):
                 self.report(f"{type(error).__name__}: this is a fault of penstock's; nothing was changed")
@@ -157,10 +163,10 @@ class Reloader:
             self.report(str(error))
         else:
             self._logger.info("config reloaded", generation=self._gateway.generation, digest=self._gateway.digest[:12])
-            self.report(None)
+            self.report(None, waiting)
 
-    def report(self, error: str | None) -> None:
-        """Rewrite the run file."""
+    def report(self, error: str | None, waiting: Sequence[str] = ()) -> None:
+        """Rewrite the run file. ``waiting`` are changed settings that are read at a start alone."""
         write_run_file(
             self._run_file,
             RunFile(
@@ -170,6 +176,7 @@ class Reloader:
                 digest=self._gateway.digest,
                 loaded_at=time.time(),
                 error=error,
+                waiting=tuple(waiting),
             ),
         )
 
@@ -180,10 +187,12 @@ def bind(host: str, port: int) -> socket.socket:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         return socket.create_server(address[:2], family=family, backlog=_BACKLOG)
     except OSError as error:
-        what = f"{host}:{port} cannot be listened on: {(error.strerror or str(error)).lower()}"
-        raise ConfigError(
-            [Problem(0, 0, "server.port", what, "choose another with --port, or stop who has it")]
-        ) from None
+        number = error.errno or 0
+        # The text of `create_server` says the address again; names that cannot be resolved have numbers of their own.
+        reason = os.strerror(number) if number > 0 else error.strerror or str(error)
+        setting, cure = _BIND_CURES.get(number, ("server.host", "give an address of this machine with --host"))
+        what = f"{host}:{port} cannot be listened on: {reason.lower()}"
+        raise ConfigError([Problem(0, 0, setting, what, cure)]) from None
 
 
 def raise_open_files_limit() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,10 +16,19 @@ from penstock.cli.options import DEFAULT_CONFIG, ConfigOption, JsonOption
 
 if TYPE_CHECKING:
     from penstock.config import Settings
+    from penstock.stores.verification import Finding
 
 audit = typer.Typer(help="Read the audit log, and prove that nobody has changed it.", no_args_is_help=True)
 
 _POLL_S = 0.2
+_UNSEALED = (
+    "Nothing proves them. After a crash they are what was being written; while a gateway runs, somebody has added them. "
+    "The next start sets them apart."
+)
+_WRONG_PEPPER = (
+    "Give the pepper that the log was written with (`store.pepper`, PENSTOCK_PEPPER, or the file beside the database); "
+    "if this is the one, everything in the log was replaced."
+)
 _COLUMNS = (
     "tenant_id",
     "endpoint",
@@ -37,6 +48,7 @@ _COLUMNS = (
     "estimated_cost_usd",
     "latency_ms",
     "trace_id",
+    "request_id",
 )
 
 
@@ -45,54 +57,105 @@ def tail(
     config: ConfigOption = DEFAULT_CONFIG,
     lines: Annotated[int, typer.Option("-n", "--lines", min=0, help="So many of the newest events.")] = 20,
     tenant: Annotated[str, typer.Option(help="Only events of this tenant.")] = "",
-    trace: Annotated[str, typer.Option(help="Only events of this trace id.")] = "",
+    trace: Annotated[str, typer.Option(help="Only events of this trace id, or this request id (`x-request-id`).")] = "",
     *,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with events as they come.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Print the newest audit events, oldest first. No prompt or answer text is ever in them."""
+    """Print the newest audit events, oldest first. No prompt or answer text is ever in them.
+
+    Each is proved by its seal before it is printed. Exit status 1 when one was changed, or when there is no log.
+    """
     from penstock.cli.segments import follow as following  # noqa: PLC0415 - a command imports what it needs
     from penstock.cli.segments import newest  # noqa: PLC0415 - as above
 
-    directory = _log_directory(_settings(config))
-    wanted = {key: value for key, value in (("tenant_id", tenant), ("trace_id", trace)) if value}
-    events, place = newest(directory, wanted, lines)
-    for event in events:
-        _show(event, as_json=as_json)
-    if not follow:
-        if not events:
-            typer.echo("No events.", err=True)
-        return
-    try:
-        for event in following(directory, wanted, place, wait=lambda: time.sleep(_POLL_S)):
+    directory, key = _log(config)
+
+    def wanted(event: dict[str, Any]) -> bool:
+        of_trace = not trace or trace in {event.get("trace_id"), event.get("request_id")}
+        return of_trace and (not tenant or event.get("tenant_id") == tenant)
+
+    with _readable():
+        events, place = newest(directory, key, wanted, lines)
+        for event in events:
             _show(event, as_json=as_json)
-    except KeyboardInterrupt:
-        return
+        if not follow:
+            if not events:
+                typer.echo("No events.", err=True)
+            return
+        with suppress(KeyboardInterrupt):
+            for event in following(directory, key, wanted, place, wait=lambda: time.sleep(_POLL_S)):
+                _show(event, as_json=as_json)
 
 
 @audit.command(epilog="Example:  penstock audit verify --config config/demo.yaml")
 def verify(config: ConfigOption = DEFAULT_CONFIG) -> None:
-    """Prove that no audit record was changed, removed or cut off. Exit status 1 when one was."""
+    """Prove that no audit record was changed, removed or cut off.
+
+    Exit status 1 when one was, and when bytes without a seal stand at the end: a crash leaves such, and anybody can add
+    them; a running gateway leaves none.
+    """
     from penstock.cli.showing import count  # noqa: PLC0415 - a command imports what it needs
-    from penstock.config import ConfigError, load_pepper, subkey  # noqa: PLC0415 - as above
     from penstock.stores.verification import verify as prove  # noqa: PLC0415 - as above
+
+    directory, key = _log(config)
+    with _readable():
+        result = prove(directory, key)
+    if not result.key_fits:
+        typer.echo(f"NOT proved: no seal in {directory} was made with this pepper. {_WRONG_PEPPER}")
+        raise typer.Exit(1)
+    for finding in result.findings:
+        typer.echo(_finding(finding))
+    if result.unsealed_bytes:
+        place = f"{result.unsealed_file}, byte {result.unsealed_offset}"
+        typer.echo(f"{place}: {count(result.unsealed_bytes, 'unsealed byte')} at the end. {_UNSEALED}")
+    counted = f"{count(result.records, 'record')} in {count(result.segments, 'segment')}"
+    if not result.intact:
+        typer.echo(f"NOT intact: {count(len(result.findings), 'finding')}; {counted} proved.")
+    elif result.unsealed_bytes:
+        typer.echo(f"NOT proved to its end: {counted} intact, up to record {result.last_sequence}.")
+    else:
+        typer.echo(f"Intact: {counted}.")
+        return
+    raise typer.Exit(1)
+
+
+def _finding(finding: Finding) -> str:
+    place = f"{finding.file}, byte {finding.offset}" if finding.offset else finding.file
+    if finding.last == finding.first:
+        records = f"record {finding.first}: " if finding.first else ""
+    else:
+        records = f"records {finding.first} to {finding.last}: "
+    return f"{place}: {records}{finding.message}"
+
+
+def _log(config: Path) -> tuple[Path, bytes]:
+    """The log's folder, and what its seals are made with."""
+    from penstock.config import ConfigError, load_pepper, subkey  # noqa: PLC0415 - a command imports what it needs
 
     settings = _settings(config)
     directory = _log_directory(settings)
     try:
-        result = prove(directory, subkey(load_pepper(settings, create=False), "audit log"))
+        return directory, subkey(load_pepper(settings, create=False), "audit log")
     except ConfigError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None
-    for finding in result.findings:
-        typer.echo(
-            f"{finding.segment:020d}.jsonl:{finding.offset}: records {finding.first} to {finding.last}: {finding.message}"
-        )
-    counted = f"{count(result.records, 'record')} in {count(result.segments, 'segment')}"
-    if not result.intact:
-        typer.echo(f"NOT intact: {count(len(result.findings), 'finding')}; {counted} proved.")
-        raise typer.Exit(1)
-    typer.echo(f"Intact: {counted}.")
+
+
+@contextmanager
+def _readable() -> Iterator[None]:
+    """Tell of a log that cannot be read, or is not what was written, in one line."""
+    from penstock.core.errors import StoreFailed  # noqa: PLC0415 - a command imports what it needs
+
+    try:
+        yield
+    except StoreFailed as error:
+        typer.echo(error.message, err=True)
+    except OSError as error:
+        typer.echo(f"{error.filename} cannot be read: {error.strerror}. Restore it from a backup.", err=True)
+    else:
+        return
+    raise typer.Exit(1)
 
 
 def _settings(config: Path) -> Settings:

@@ -11,6 +11,7 @@ from penstock.cli.options import DEFAULT_CONFIG, ConfigOption, JsonOption
 
 
 def check(
+    context: typer.Context,
     file: Annotated[Path | None, typer.Argument(metavar="CONFIG", help="The same as --config.")] = None,
     config: ConfigOption = DEFAULT_CONFIG,
     *,
@@ -23,6 +24,9 @@ def check(
     from penstock.cli.examining import examine  # noqa: PLC0415 - a command imports what it needs
     from penstock.cli.showing import show_examination  # noqa: PLC0415 - as above
 
+    source = context.get_parameter_source("config")
+    if file is not None and source is not None and source.name == "COMMANDLINE":
+        raise typer.BadParameter(f"--config {config} and {file} are two files: give one.")
     examination = examine(file or config)
     show_examination(examination, as_json=as_json)
     raise typer.Exit(1 if examination.errors else 0)

@@ -9,7 +9,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from penstock.config import ConfigError, Problem, Settings, load_settings
-from penstock.prompts import PromptsInvalid, Registry
+from penstock.prompts import PromptsInvalid, Registry, unknown_models
 from penstock.providers import FAULT_KINDS, KINDS
 
 # Options of ``penstock serve``, by the variable that they stand for.
@@ -40,14 +40,21 @@ def examine(config: Path, overrides: Mapping[str, str] | None = None) -> Examina
     overrides = overrides or {}
     options = {name: _OPTIONS[name] for name in overrides}
     env = {**os.environ, **overrides}
+    usable: Settings | None
+    rest: Settings | None
     try:
-        settings = load_settings(config, env, kinds=KINDS, fault_kinds=FAULT_KINDS, options=options)
+        usable = rest = load_settings(config, env, kinds=KINDS, fault_kinds=FAULT_KINDS, options=options)
+        problems = usable.warnings
     except ConfigError as error:
-        return Examination(None, tuple(Finding(str(config), problem) for problem in error.problems))
-    findings = [Finding(str(config), problem) for problem in settings.warnings]
-    findings += [Finding(str(config), problem) for problem in _store(settings)]
-    findings += _prompts(settings)
-    return Examination(settings, tuple(findings))
+        usable, rest, problems = None, error.rest, error.problems
+    findings = [Finding(str(config), problem) for problem in problems]
+    if rest is not None:
+        findings += [Finding(str(config), problem) for problem in _store(rest)]
+        findings += _prompts(rest)
+        # A model that is wrong itself is no reason to call it unknown.
+        if not any(problem.severity == "error" and problem.path.startswith("models") for problem in problems):
+            findings += _models_of_prompts(rest)
+    return Examination(usable, tuple(findings))
 
 
 def _store(settings: Settings) -> Iterator[Problem]:
@@ -61,14 +68,12 @@ def _store(settings: Settings) -> Iterator[Problem]:
 
 def _prompts(settings: Settings) -> Iterator[Finding]:
     try:
-        registry = Registry.load(settings.beside(settings.prompts.directory))
+        Registry.load(settings.beside(settings.prompts.directory))
     except PromptsInvalid as error:
         for each in error.problems:
             yield Finding(each.file, Problem(each.line, 1, "", each.message, each.suggestion))
-        return
-    for prompt in registry.prompts:
-        unknown = sorted(set(prompt.compatible_models) - set(settings.models))
-        if unknown:
-            file = settings.beside(settings.prompts.directory) / prompt.prompt_id / f"{prompt.version}.yaml"
-            text = f"no model here is called {', '.join(unknown)}"
-            yield Finding(str(file), Problem(0, 0, "compatible_models", text, "name model aliases", "warning"))
+
+
+def _models_of_prompts(settings: Settings) -> Iterator[Finding]:
+    for each in unknown_models(settings.beside(settings.prompts.directory), settings.models):
+        yield Finding(each.file, Problem(each.line, 1, "", each.message, each.suggestion, "warning"))

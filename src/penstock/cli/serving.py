@@ -80,6 +80,8 @@ def reload(
     if after.error is not None:
         raise _refuse(f"The gateway kept its config: {after.error}")
     typer.echo(f"Reloaded: generation {after.generation}, config {after.digest[:12]}.")
+    if after.waiting:
+        typer.echo(f"In force after a restart only: {', '.join(after.waiting)}.")
 
 
 def version() -> None:

@@ -8,11 +8,14 @@ from collections.abc import Sequence
 import msgspec
 import typer
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
 from penstock.cli.examining import Examination, Finding
 
+# Wider than any table.
+_ANY_WIDTH = 10_000
 _COLOURS = {"error": "red", "warning": "yellow"}
 
 
@@ -36,18 +39,31 @@ def show_examination(examination: Examination, *, as_json: bool = False, err: bo
 
 
 def show_table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """A table on a terminal, where a list takes a line for each item; tab-separated lines elsewhere."""
+    """A table on a terminal, or a block for each row where it is too narrow; tab-separated lines elsewhere."""
     console = Console()
     if not console.is_terminal:
         for row in (headers, *rows):
             typer.echo("\t".join(row))
         return
+    table = _columns(headers, rows)
+    if Measurement.get(console, console.options.update(max_width=_ANY_WIDTH), table).maximum <= console.width:
+        console.print(table)
+        return
+    for row in rows:
+        block = Table.grid(padding=(0, 2))
+        for header, cell in zip(headers, row, strict=True):
+            block.add_row(Text(header, style="bold"), Text(cell))
+        console.print(block, "")
+
+
+def _columns(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+    """Each list takes a line for each item, and no word is broken."""
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
     for header in headers:
-        table.add_column(header.replace(" ", "\n"), overflow="fold")
+        table.add_column(header.replace(" ", "\n"), no_wrap=True)
     for row in rows:
         table.add_row(*(Text(cell.replace(", ", "\n")) for cell in row))
-    console.print(table)
+    return table
 
 
 def _table(findings: Sequence[Finding]) -> Table:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Collection, Mapping
 from urllib.parse import urlsplit
 
@@ -15,6 +16,15 @@ from penstock.core.ports import Origin
 DEMO_KEY = "sk-demo-"
 _SIMULATED = frozenset({"latency_ms", "tokens_per_s", "fail_rate", "fail_kind"})
 _HOSTED = frozenset({"base_url", "api_key", "ca_file"})
+_ADDRESS = "write it like https://llm.example.com/v1"
+_ADDRESS_FAULTS = (
+    (re.compile("^(?!https?://)"), "an address begins with https:// or http://", _ADDRESS),
+    (re.compile("//[^/]*@"), "an address holds no user and no password", "remove them; a key goes into `api_key`"),
+    (re.compile("[?#]"), "an address ends before its ? or #", "remove it and what follows"),
+    (re.compile(r"\s"), "an address holds no blank", _ADDRESS),
+)
+# What a service's page shows at the end of its address, and a call appends.
+_APPENDED = ("/chat/completions", "/completions", "/responses", "/embeddings")
 _LATER = ("race", "split", "mirror", "select")
 
 
@@ -39,6 +49,7 @@ def check(
     if not document.names("models"):
         document.problem(("models",), "there is no model: nothing can be answered", "add one under `models:`")
     _files(settings, document)
+    _callers(settings, document)
     _keys(settings, document)
     _address(settings, document)
 
@@ -77,17 +88,32 @@ def _provider(name: str, provider: Provider, document: Document, kinds: Mapping[
         return
     if kinds[provider.kind] is None and not document.given((*path, "base_url")):
         document.problem(path, f"`{provider.kind}` has no address of its own", "add `base_url: https://...`")
+    if provider.base_url is not None and (fault := _address_fault(provider.base_url)):
+        document.problem((*path, "base_url"), *fault)
+        return
+    own_address = kinds[provider.kind] or ""
+    if own_address.startswith("https:") and not document.given((*path, "api_key")):
+        text, elsewhere = f"`{provider.kind}` answers no call without a key", document.given((*path, "base_url"))
+        document.problem(path, text, "add `api_key: $ENV_NAME`", warning=elsewhere)
     _account(path, provider, document)
 
 
+def _address_fault(url: str) -> tuple[str, str] | None:
+    """What is wrong with a base URL, and the cure. Neither holds any of it: it may hold a password."""
+    for pattern, message, cure in _ADDRESS_FAULTS:
+        if pattern.search(url):
+            return message, cure
+    try:
+        Origin.of(url)
+    except ValueError:
+        return "the host or the port cannot be read", _ADDRESS
+    for path in _APPENDED:
+        if url.rstrip("/").endswith(path):
+            return f"`{path}` is appended to this address, and would stand there twice", f"remove `{path}` from its end"
+    return None
+
+
 def _account(path: tuple[str, ...], provider: Provider, document: Document) -> None:
-    if provider.base_url is not None:
-        try:
-            Origin.of(provider.base_url)
-        except ValueError:
-            text = f"`{provider.base_url[:100]}` is no address"
-            document.problem((*path, "base_url"), text, "write it like https://llm.example.com/v1")
-            return
     if provider.api_key is not None:
         key = provider.api_key.get_secret_value().strip()
         if not (key.isascii() and key.isprintable()):
@@ -193,6 +219,21 @@ def _tenant(name: str, tenant: Tenant, document: Document) -> None:
     _reference((*path, "tier"), tenant.tier, "tenant_tiers", document)
     if not tenant.keys and not document.given((*path, "keys", 0)):
         document.problem(path, "no key proves this tenant", "add one under `keys:`", warning=True)
+    names = [key.name for key in tenant.keys]
+    for index, key_name in enumerate(names):
+        if key_name in names[:index] and key_name != STAND_IN:
+            text = f"another key of this tenant is called `{key_name}`: audit and logs cannot tell them apart"
+            document.problem((*path, "keys", index, "name"), text, "give each its own name", warning=True)
+
+
+def _callers(settings: Settings, document: Document) -> None:
+    """Whether anybody may call, and anybody may operate."""
+    if not document.names("tenants"):
+        text = "there is no tenant: every call is refused with 401"
+        document.problem(("tenants",), text, "add one under `tenants:`, with a key", warning=True)
+    if not document.given(("admin_keys", 0)) and not settings.server.keyless_loopback:
+        text = "there is no admin key: /metrics, /audit and the detail of /health are refused with 401"
+        document.problem(("admin_keys",), text, "add `admin_keys: [$ENV_NAME]`", warning=True)
 
 
 def _keys(settings: Settings, document: Document) -> None:

@@ -54,7 +54,7 @@ def load_settings(
     check(settings, document, kinds, fault_kinds)
     problems = sorted(document.problems, key=lambda each: (each.line, each.column))
     if any(each.severity == "error" for each in problems):
-        raise ConfigError(problems)
+        raise ConfigError(problems, settings)
     return settings.placed(path.absolute().parent, tuple(problems))
 
 

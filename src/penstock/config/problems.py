@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
+
+if TYPE_CHECKING:
+    from penstock.config.settings import Settings
 
 
 class Problem(Struct, frozen=True):
@@ -24,10 +27,14 @@ class Problem(Struct, frozen=True):
 
 
 class ConfigError(Exception):
-    """The config cannot be used; ``problems`` holds every reason, and the warnings beside them, in file order."""
+    """The config cannot be used; ``problems`` holds every reason, and the warnings beside them, in file order.
 
-    def __init__(self, problems: Sequence[Problem]) -> None:
+    ``rest`` is what the file says without its mistakes, where it can be read at all: to look further, never to be served.
+    """
+
+    def __init__(self, problems: Sequence[Problem], rest: Settings | None = None) -> None:
         self.problems = tuple(problems)
+        self.rest = rest
         errors = [each for each in problems if each.severity == "error"]
         super().__init__("\n".join(map(_line, errors)))
 

@@ -12,7 +12,8 @@ from msgspec import Struct
 class RunFile(Struct, frozen=True, kw_only=True):
     """One gateway process. ``generation`` counts configs taken into use or refused; ``error`` tells of a refused one.
 
-    ``loaded_at`` is Unix seconds of the last attempt, ``digest`` is that of the config in force.
+    ``waiting`` are settings that the config has changed and that only a restart takes into use. ``loaded_at`` is Unix
+    seconds of the last attempt, ``digest`` is that of the config in force.
     """
 
     pid: int
@@ -21,6 +22,7 @@ class RunFile(Struct, frozen=True, kw_only=True):
     digest: str
     loaded_at: float
     error: str | None = None
+    waiting: tuple[str, ...] = ()
 
 
 def run_file_path(database: Path) -> Path:

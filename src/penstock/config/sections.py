@@ -106,7 +106,6 @@ class Provider(Section):
     kind: str = Field(description="`simulated`, `openai_compatible`, or a service that is known by name.")
     base_url: str | None = Field(
         default=None,
-        pattern=r"^https?://[^/\s?#@]+(/[^\s?#]*)?$",
         description="Address of the API up to and with its version, such as `https://api.openai.com/v1`.",
     )
     api_key: SecretStr | None = Field(default=None, min_length=1, description="The provider's key, as `$ENV_NAME`.")

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterator
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,28 +11,12 @@ import msgspec
 import yaml
 from msgspec import Struct
 
+from penstock.prompts.shape import Mistake, Place, fit, lines
 from penstock.prompts.template import Template
 
 MAX_FILE_BYTES = 262_144
 # Counted with what aliases repeat: a few lines of nested ones make more than any memory holds.
 MAX_VALUES = 100_000
-
-# The words of msgspec 0.22's errors; ones that are not known here are passed on.
-_MISSING = re.compile(r"missing required field `(\w+)`")
-_UNKNOWN = re.compile(r"unknown field `(.+)`")
-_ENUM = re.compile(r"Invalid enum value '(.*)'")
-_TYPE = re.compile(r"Expected `([^`]+)`(?:, got `([^`]+)`)?")
-_PLACE = re.compile(r" - at (?:`key` in )?`\$\.?([^`]*)`$")
-_CHOICES = {"rollout": "write draft, canary, stable or deprecated", "role": "write system or user"}
-_KINDS = {
-    "str": "text",
-    "int": "a whole number",
-    "float": "a number",
-    "bool": "true or false",
-    "array": "a list",
-    "object": "a mapping",
-    "null": "empty",
-}
 
 
 class Message(Struct, frozen=True, forbid_unknown_fields=True):
@@ -97,6 +79,26 @@ class PromptProblem(Struct, frozen=True):
     suggestion: str = ""
 
 
+class PromptFile(Struct, frozen=True):
+    """A file as it was read: ``prompt`` says nothing where ``mistakes`` has something to say."""
+
+    path: Path
+    prompt: Prompt
+    mistakes: list[Mistake]
+    lines: dict[Place, int]
+
+    def problem(self, mistake: Mistake) -> PromptProblem:
+        """A mistake with its line, or that of the nearest value around it."""
+        place = mistake.place
+        while place not in self.lines:
+            place = place[:-1]
+        return PromptProblem(str(self.path), self.lines[place], mistake.message, mistake.cure)
+
+    def unread(self, field: str) -> bool:
+        """Whether something is wrong with a field itself, so that nothing can be concluded from its value."""
+        return any(mistake.place[:1] in {(), (field,)} for mistake in self.mistakes)
+
+
 class _Refused(Exception):
     """A file that is not even looked into."""
 
@@ -106,63 +108,78 @@ class _Refused(Exception):
         self.cure = cure
 
 
-def read_prompt(path: Path) -> Prompt | PromptProblem:
-    """The file as a prompt, or why it is none."""
+def read_prompt(path: Path) -> PromptFile | PromptProblem:
+    """The file as a prompt with its mistakes, or why it is none."""
     file = str(path)
     try:
-        return msgspec.convert(_yaml(path), Prompt)
+        data, found = _yaml(path)
     except _Refused as refused:
         return PromptProblem(file, 0, refused.message, refused.cure)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         what = getattr(error, "problem", None) or "unreadable"
         return PromptProblem(file, mark.line + 1 if mark else 1, f"not YAML: {what}")
-    except msgspec.ValidationError as error:
-        return PromptProblem(file, 0, *_friendly(str(error)))
     except (OSError, UnicodeDecodeError, RecursionError):
         return PromptProblem(file, 0, "the file cannot be read as UTF-8 text")
     except ValueError:  # such as a date in month 13
         return PromptProblem(file, 0, "a value does not fit the type that it looks like", "put it in quotes")
+    prompt, mistakes = fit(data, Prompt)
+    return PromptFile(path, prompt, mistakes, found)
 
 
-def misplaced(prompt: Prompt, path: Path) -> str:
-    """What to write into a file whose place says another id or version; empty when both agree."""
-    wanted = {"prompt_id": path.parent.name, "version": path.stem}
-    wrong = [f"`{field}: {name}`" for field, name in wanted.items() if getattr(prompt, field) != name]
-    return f"write {' and '.join(wrong)}" if wrong else ""
+def misplaced(read: PromptFile) -> Iterator[Mistake]:
+    """That the file's place says another id or version."""
+    wanted = {"prompt_id": read.path.parent.name, "version": read.path.stem}
+    wrong = [field for field, name in wanted.items() if not read.unread(field) and getattr(read.prompt, field) != name]
+    if wrong:
+        says = " ".join(getattr(read.prompt, field) for field in wanted if not read.unread(field))
+        cure = " and ".join(f"`{field}: {wanted[field]}`" for field in wrong)
+        yield Mistake((wrong[0],), f"the file says {says}, its path says otherwise", f"write {cure}")
 
 
-def faults(prompt: Prompt) -> Iterator[tuple[str, str]]:
-    """What a well-formed file can still have wrong: message and cure."""
-    if not prompt.messages:
-        yield "a prompt needs a message", "add one under messages"
-    used: set[str] = set()
-    for message in prompt.messages:
+def faults(read: PromptFile) -> Iterator[Mistake]:
+    """What fields that are each well-formed can have wrong together."""
+    prompt = read.prompt
+    if not prompt.messages and not read.unread("messages"):
+        yield Mistake(("messages",), "a prompt needs a message", "add one under messages")
+    used: dict[str, Place] = {}
+    place: Place
+    # Where a text could not be read, what it uses is not known; a wrong role hides nothing.
+    hidden = any(each.place[:1] in {(), ("messages",)} and each.place[-1:] != ("role",) for each in read.mistakes)
+    for index, message in enumerate(prompt.messages):
+        place = ("messages", index, "content")
         try:
-            used |= Template(message.content).names
+            used |= dict.fromkeys(Template(message.content).names - used.keys(), place)
         except ValueError as error:
-            yield str(error), "a literal {{ is a variable's default"
+            hidden = True
+            yield Mistake(place, str(error), "a literal {{ is a variable's default")
     names = [variable.name for variable in prompt.variables]
-    if len(set(names)) < len(names):
-        yield "a variable is declared twice", "keep one of them"
-    for name in sorted(used.difference(names)):
-        yield f"`{{{{ {name} }}}}` is used and not declared", f"add `- name: {name}` under variables"
-    for name in sorted(set(names) - used):
-        yield f"the variable `{name}` is declared and not used", "use it in a message, or remove it"
+    if not read.unread("variables"):
+        for index, name in enumerate(names):
+            if name in names[:index]:
+                yield Mistake(("variables", index), f"the variable `{name}` is declared twice", "keep one of them")
+        for name in sorted(used.keys() - names):
+            text = f"`{{{{ {name} }}}}` is used and not declared"
+            yield Mistake(used[name], text, f"add `- name: {name}` under variables")
+    if not hidden:
+        for name in sorted(set(names) - used.keys() - {""}):
+            place = ("variables", names.index(name))
+            yield Mistake(place, f"the variable `{name}` is declared and not used", "use it in a message, or remove it")
 
 
-def _yaml(path: Path) -> Any:
-    """The file as data. Raises ``_Refused``, ``OSError``, and what reading text and YAML raise."""
+def _yaml(path: Path) -> tuple[Any, dict[Place, int]]:
+    """The file as data, and the line of each value. Raises ``_Refused``, ``OSError``, and what reading text and YAML raise."""
     if path.stat().st_size > MAX_FILE_BYTES:
         raise _Refused(f"the file is over {MAX_FILE_BYTES} bytes", "move long reference text into a variable")
     loader = yaml.SafeLoader(path.read_text(encoding="utf-8"))
     node = loader.get_single_node()
     if node is None:
-        return None
+        return None, {(): 1}
     if _size(node, {}) > MAX_VALUES:
         text = f"with what its aliases repeat the file holds over {MAX_VALUES} values"
         raise _Refused(text, "write the values out, without aliases of aliases")
-    return loader.construct_document(node)
+    found = lines(node)
+    return loader.construct_document(node), found
 
 
 def _size(node: yaml.Node, sizes: dict[yaml.Node, int]) -> int:
@@ -176,22 +193,3 @@ def _size(node: yaml.Node, sizes: dict[yaml.Node, int]) -> int:
             children = [each for pair in node.value for each in pair]
         sizes[node] = 1 + sum(_size(child, sizes) for child in children)
     return sizes[node]
-
-
-def _friendly(text: str) -> tuple[str, str]:
-    """Message and cure in the words of a prompt file instead of msgspec's."""
-    found = _PLACE.search(text)
-    place = found[1].replace("[...]", "").replace("[", ".").replace("]", "") if found else ""
-    before = f"{place}: " if place else ""
-    if missing := _MISSING.search(text):
-        return f"{before}`{missing[1]}` is missing", f"add `{missing[1]}:`"
-    if unknown := _UNKNOWN.search(text):
-        near = get_close_matches(unknown[1], () if place else Prompt.__struct_fields__, n=1)
-        return f"{before}`{unknown[1]}` is no field here", f"did you mean `{near[0]}`?" if near else "remove it"
-    if enum := _ENUM.search(text):
-        return f"{before}`{enum[1]}` is not known", _CHOICES.get(place.rpartition(".")[2], "")
-    if kinds := _TYPE.search(text):
-        wanted = _KINDS.get(kinds[1].removesuffix(" | null"), kinds[1])
-        given = f", not {_KINDS.get(kinds[2], kinds[2])}" if kinds[2] else ""
-        return f"{before or 'a prompt: '}this must be {wanted}{given}", "put it in quotes" if wanted == "text" else ""
-    return text, ""

@@ -6,11 +6,13 @@ other content is refused. Rollout state, eval scores, changelog and owner may ch
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from difflib import get_close_matches
 from pathlib import Path
 
 from penstock.core.errors import PromptNotFound
 from penstock.prompts.file import Prompt, PromptProblem, faults, misplaced, read_prompt
+from penstock.prompts.shape import Mistake
 from penstock.prompts.template import Template
 
 # An unknown id is answered with the names that exist, but not with a whole library.
@@ -38,6 +40,23 @@ class PromptsInvalid(Exception):
         super().__init__("\n".join(f"{each.file}: {each.message}" for each in problems))
 
 
+def unknown_models(directory: Path, models: Collection[str]) -> list[PromptProblem]:
+    """Names in ``compatible_models``, of files right or wrong, that are none of ``models``."""
+    problems: list[PromptProblem] = []
+    for path in sorted(directory.glob("*/*.yaml")):
+        read = read_prompt(path)
+        if isinstance(read, PromptProblem):
+            continue
+        for index, name in enumerate(read.prompt.compatible_models):
+            if name not in models:
+                near = get_close_matches(name, models, n=1)
+                cure = f"did you mean `{near[0]}`?" if near else "name model aliases"
+                problems.append(
+                    read.problem(Mistake(("compatible_models", index), f"no model here is called {name}", cure))
+                )
+    return problems
+
+
 class Registry:
     """Every version of every prompt. Make one with ``load``."""
 
@@ -61,21 +80,21 @@ class Registry:
         paths = sorted(directory.glob("*/*.yaml"))
         known = {(path.parent.name, path.stem) for path in paths}
         for path in paths:
-            prompt = read_prompt(path)
-            if isinstance(prompt, PromptProblem):
-                problems.append(prompt)
+            read = read_prompt(path)
+            if isinstance(read, PromptProblem):
+                problems.append(read)
                 continue
-            prompts.append(prompt)
-            found = list(faults(prompt))
-            if cure := misplaced(prompt, path):
-                found.append((f"the file says {prompt.prompt_id} {prompt.version}, its path says otherwise", cure))
-            elif digests.get((prompt.prompt_id, prompt.version), prompt.digest) != prompt.digest:
+            found = [*read.mistakes, *faults(read), *misplaced(read)]
+            prompt = read.prompt
+            if not found and digests.get((prompt.prompt_id, prompt.version), prompt.digest) != prompt.digest:
                 text = f"{prompt.prompt_id} {prompt.version} has been served with other content"
-                found.append((text, "put it back, and copy the change to a new version"))
+                found.append(Mistake((), text, "put it back, and copy the change to a new version"))
             back = prompt.rollback_version
             if back is not None and (path.parent.name, back) not in known:
-                found.append((f"rollback_version `{back}` does not exist", "name a version that is in this folder"))
-            problems += [PromptProblem(str(path), 0, message, cure) for message, cure in found]
+                text = f"rollback_version `{back}` does not exist"
+                found.append(Mistake(("rollback_version",), text, "name a version that is in this folder"))
+            prompts.append(prompt)
+            problems += sorted(map(read.problem, found), key=lambda problem: problem.line)
         if problems:
             raise PromptsInvalid(problems)
         return cls(prompts, digests)

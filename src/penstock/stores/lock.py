@@ -12,7 +12,7 @@ from penstock.core.errors import StoreFailed
 class ProcessLock:
     """An advisory lock on ``path``, held until ``release`` or the end of the process, however it ends.
 
-    Raises ``StoreFailed`` when another process holds it.
+    The file names the process that holds it. Raises ``StoreFailed`` when another one does.
     """
 
     def __init__(self, path: Path) -> None:
@@ -20,10 +20,15 @@ class ProcessLock:
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
+            # Empty when that process has only just begun.
+            holder = os.pread(self._descriptor, 20, 0).decode("ascii", "replace").strip()
             os.close(self._descriptor)
             raise StoreFailed(
-                f"Another penstock process has {path}: stop it, or give this one a `store.url` of its own."
+                f"Another penstock process{f' ({holder})' if holder.isdigit() else ''} has {path}: stop it, or give "
+                "this one a `store.url` of its own."
             ) from error
+        os.ftruncate(self._descriptor, 0)
+        os.pwrite(self._descriptor, b"%d\n" % os.getpid(), 0)
 
     def release(self) -> None:
         """Let the next process in. May be called twice."""

@@ -118,6 +118,11 @@ def groups(data: bytes, start: int = 0) -> Iterator[Group]:
         start = end + 1
 
 
+def ends_sealed(data: bytes) -> bool:
+    """Whether nothing stands behind the last seal line of ``data``."""
+    return data.endswith(b"\n") and data.startswith(_SEAL_AT, data.rfind(b"\n", 0, -1))
+
+
 def proves(key: bytes, mac: str, data: bytes, group: Group) -> bool:
     """Whether ``group`` is what was sealed after the seal ``mac``."""
     prefix = b'["seal",%d,%d' % (group.first, group.last)

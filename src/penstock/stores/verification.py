@@ -4,10 +4,14 @@ What each part catches, against someone who can write the files but has no key: 
 reordered record and a removed segment; the head catches a removed end. Older copies of segments and head put back
 together are caught by the database alone, which remembers the last seal it has indexed: the owner refuses to start.
 A group sealed since the head last reached the disk (a power cut) can be removed unseen; so can what was never sealed.
+What stands unsealed at the end is proved by nothing: a crash leaves such bytes, and anybody can add them.
 """
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 from msgspec import Struct
@@ -16,11 +20,16 @@ from penstock.stores import seals
 from penstock.stores.seals import GENESIS, Head, Position
 from penstock.stores.segment_file import segment_numbers, segment_path
 
+HEAD = "head"
+# A running gateway seals what it writes at once: what is still unsealed after so long is no group in flight.
+_LOOKS = 20
+_LOOK_S = 0.05
+
 
 class Finding(Struct, frozen=True):
-    """One thing that is wrong: in which segment, from which byte, touching which records, and what it means."""
+    """One thing that is wrong: in which file, from which byte, touching which records (none when 0), and what it means."""
 
-    segment: int
+    file: str
     offset: int
     first: int
     last: int
@@ -28,34 +37,58 @@ class Finding(Struct, frozen=True):
 
 
 class Verification(Struct, frozen=True):
-    """What was proved. ``unsealed_bytes`` at the end are a group in flight, or a crash that no start has cleaned yet."""
+    """What was proved. ``unsealed_bytes`` stand at the end of ``unsealed_file``, from byte ``unsealed_offset`` on.
+
+    ``key_fits`` is false when not one seal, nor the head, was made with the key: then ``findings`` is empty.
+    """
 
     segments: int
     records: int
     last_sequence: int
-    unsealed_bytes: int
     findings: tuple[Finding, ...]
+    unsealed_bytes: int = 0
+    unsealed_file: str = ""
+    unsealed_offset: int = 0
+    key_fits: bool = True
 
     @property
     def intact(self) -> bool:
-        """Whether nothing is wrong."""
-        return not self.findings
+        """Whether nothing that was sealed is wrong."""
+        return self.key_fits and not self.findings
 
 
-def verify(directory: Path, key: bytes) -> Verification:
+def verify(directory: Path, key: bytes, wait: Callable[[], object] = lambda: time.sleep(_LOOK_S)) -> Verification:
     """Prove every group of the log; it may be in use. Holds one segment in memory.
 
-    Raises ``OSError`` as files do.
+    ``wait`` is called while a group may be in flight, for a second in all. Raises ``OSError`` when the folder or the head
+    cannot be read.
     """
-    head_path = directory / "head"
+    head_path = directory / HEAD
     # Read before the segments: a log in use grows past it meanwhile.
     head = seals.read_head(key, head_path.read_bytes()) if head_path.exists() else None
     walk = _Walk(key, head)
     numbers = segment_numbers(directory)
+    next_after = dict(pairwise(numbers))
     for number in numbers:
-        walk.segment(number, segment_path(directory, number).read_bytes(), is_last=number == numbers[-1])
+        following, path = next_after.get(number, 0), segment_path(directory, number)
+        try:
+            data = path.read_bytes() if following else _settled(path, wait)
+        except OSError as error:
+            walk.unreadable(number, following, error.strerror or "no reason is known")
+        else:
+            walk.segment(number, data, is_last=not following)
     walk.finish(bool(numbers) or head_path.exists())
-    return Verification(len(numbers), walk.records, walk.end.sequence, walk.unsealed_bytes, tuple(walk.findings))
+    return walk.result(len(numbers))
+
+
+def _settled(path: Path, wait: Callable[[], object]) -> bytes:
+    """The last segment when no group is in flight."""
+    for _ in range(_LOOKS):
+        data = path.read_bytes()
+        if not data or seals.ends_sealed(data):
+            return data
+        wait()
+    return path.read_bytes()
 
 
 class _Walk:
@@ -67,22 +100,35 @@ class _Walk:
         self._met_head = head is not None and head.sequence == 0
         self.end = Position(1, 0, 0, GENESIS)
         self.records = 0
-        self.unsealed_bytes = 0
+        self.groups = 0
+        self.unsealed = (0, "", 0)
         self.findings: list[Finding] = []
+
+    def result(self, segments: int) -> Verification:
+        if self.groups and not self.records and self._head is None:
+            return Verification(segments, 0, self.end.sequence, (), key_fits=False)
+        return Verification(segments, self.records, self.end.sequence, tuple(self.findings), *self.unsealed)
+
+    def unreadable(self, first: int, following: int, reason: str) -> None:
+        last = max(first, following - 1)
+        self._find(first, 0, (first, last), f"the segment cannot be read: {reason}")
+        self.end = Position(first, 0, last, "")
+        self._met_head = self._met_head or not following
 
     def segment(self, first: int, data: bytes, *, is_last: bool) -> None:
         self._gap(first, 0, first)
         mac = seals.header_mac(data, first)
         if mac is None:
             if is_last and b"\n" not in data:
-                self.unsealed_bytes = len(data)
+                self.unsealed = (len(data), _name(first), 0)
             else:
                 self._find(first, 0, (first, first), "the segment's first line was changed")
             return
-        if mac != self.end.mac and self.end.sequence == first - 1:
+        if self.end.mac and mac != self.end.mac and self.end.sequence == first - 1:
             self._find(first, 0, (first, first), "the segment does not continue the one before it")
         self.end = Position(first, 0, first - 1, mac)
         for group in seals.groups(data):
+            self.groups += 1
             if not group.mac:
                 touched = (self.end.sequence + 1, self.end.sequence + 1)
                 self._find(first, group.start, touched, "a seal was made unreadable")
@@ -106,11 +152,14 @@ class _Walk:
             self._find(0, 0, (0, 0), "the head is missing, was changed, or was written with another key")
         elif not self._met_head:
             first = min(self.end.sequence + 1, self._head.sequence)
-            self._find(0, 0, (first, self._head.sequence), "the end of the log was cut off or replaced")
+            message = (
+                f"the head names record {self._head.sequence} as the last: the end of the log was cut off or replaced"
+            )
+            self._find(0, 0, (first, self._head.sequence), message)
 
     def _tail(self, first: int, size: int, *, is_last: bool) -> None:
         if size and is_last:
-            self.unsealed_bytes = size
+            self.unsealed = (size, _name(first), self.end.offset)
         elif size:
             message = "unsealed lines were added, or the seal of the last group was removed"
             self._find(first, self.end.offset, (self.end.sequence + 1, self.end.sequence + 1), message)
@@ -123,4 +172,8 @@ class _Walk:
             self._find(segment, offset, (first, expected - 1), "records stand twice or out of order")
 
     def _find(self, segment: int, offset: int, touched: tuple[int, int], message: str) -> None:
-        self.findings.append(Finding(segment, offset, *touched, message))
+        self.findings.append(Finding(_name(segment) if segment else HEAD, offset, *touched, message))
+
+
+def _name(first: int) -> str:
+    return segment_path(Path(), first).name

@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from penstock.cli import app
-from support.configs import DEMO, GOOD
+from support.configs import CALLERS, DEMO, GOOD, WHOLE
 
 RUN = CliRunner()
 
@@ -23,7 +23,7 @@ def test_the_demo_passes() -> None:
 
 def test_mistakes_are_lines_with_place_and_cure(tmp_path: Path) -> None:
     path = tmp_path / "c.yaml"
-    path.write_text(GOOD + "server:\n  prot: 1\n")
+    path.write_text(GOOD + "server:\n  prot: 1\n" + CALLERS)
     result = RUN.invoke(app, ["check", str(path)])
     assert result.exit_code == 1
     assert f"{path}:6:3: error: server.prot: `prot` is no setting here (did you mean `port`?)" in result.output
@@ -41,7 +41,7 @@ def test_mistakes_are_a_table_on_a_terminal(tmp_path: Path) -> None:
 
 def test_mistakes_are_json_for_scripts(tmp_path: Path) -> None:
     path = tmp_path / "c.yaml"
-    path.write_text(GOOD + "server:\n  prot: 1\n")
+    path.write_text(GOOD + "server:\n  prot: 1\n" + CALLERS)
     result = RUN.invoke(app, ["check", str(path), "--json"])
     found = json.loads(result.output)
     assert (result.exit_code, found["ok"]) == (1, False)
@@ -69,7 +69,23 @@ def test_prompts_are_checked_too(tmp_path: Path) -> None:
     prompt.write_text(head + "rollout: live\n")
     result = RUN.invoke(app, ["check", str(path)])
     assert result.exit_code == 1
-    assert f"{prompt}: error" in result.output
+    assert f"{prompt}:6:1: error: rollout: `live` is not known" in result.output
+
+
+def test_config_prompts_and_database_are_told_together(tmp_path: Path) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text(f"{WHOLE}server: {{prot: 1}}\nstore: {{url: 'sqlite:///{tmp_path}/data/p.db'}}\n")
+    prompt = tmp_path / "prompts" / "p" / "v1.yaml"
+    prompt.parent.mkdir(parents=True)
+    prompt.write_text(
+        "prompt_id: p\nversion: v1\ntask: t\nmessages: [{role: user, content: Hi}]\ncompatible_models: [a]\n"
+    )
+    result = RUN.invoke(app, ["check", str(path)])
+    assert result.exit_code == 1
+    for told in ("`prot` is no setting", "there is no folder", "`owner` is missing", "no model here is called a"):
+        assert told in result.output
+    path.write_text(path.read_text().replace("cost_per_1k_tokens_usd: 0", "cost_per_1k_tokens_usd: none"))
+    assert "no model here" not in RUN.invoke(app, ["check", str(path)]).output
 
 
 def test_models_are_listed_by_tier() -> None:
@@ -105,7 +121,7 @@ def test_serve_judges_the_config_with_its_options() -> None:
 @pytest.mark.parametrize("words", [["{}"], ["--config", "{}"], ["-c", "{}"], []])
 def test_check_takes_the_file_as_argument_option_or_variable(tmp_path: Path, words: list[str]) -> None:
     path = tmp_path / "c.yaml"
-    path.write_text(GOOD)
+    path.write_text(WHOLE)
     env = {} if words else {"PENSTOCK_CONFIG": str(path)}
     result = RUN.invoke(app, ["check", *(word.format(path) for word in words)], env=env)
     assert (result.exit_code, result.output) == (0, "OK, 0 warnings.\n")
@@ -136,13 +152,21 @@ def test_a_database_in_a_folder_that_is_not_ours_is_told(tmp_path: Path) -> None
     assert "is not writable" in RUN.invoke(app, ["check", str(path)]).output
 
 
-def test_the_table_of_models_breaks_no_name_at_a_hundred_columns() -> None:
-    env = {"FORCE_COLOR": "1", "NO_COLOR": "1", "COLUMNS": "100", "TERM": "xterm"}
+@pytest.mark.parametrize("columns", [60, 80, 100, 140])
+def test_the_list_of_models_breaks_no_name_on_any_terminal(columns: int) -> None:
+    env = {"FORCE_COLOR": "1", "NO_COLOR": "1", "COLUMNS": f"{columns}", "TERM": "xterm"}
     output = RUN.invoke(app, ["models", "--config", str(DEMO)], env=env).output
     lines = re.sub(r"\x1b\[[0-9;]*m", "", output).splitlines()
-    words = {word for line in lines for word in line.split()}
-    assert {"fallback_balanced", "mock-balanced", "fallback-balanced-v1", "enterprise", "classification"} <= words
-    assert max(map(len, lines)) <= 100
+    words = {word.rstrip(",") for line in lines for word in line.split()}
+    assert {"fallback_balanced", "mock-balanced", "fallback-balanced-v1", "enterprise", "summarization"} <= words
+    assert max(map(len, lines)) <= columns
+
+
+def test_two_files_to_check_are_refused(tmp_path: Path) -> None:
+    result = RUN.invoke(app, ["check", "-c", str(tmp_path / "a.yaml"), str(DEMO)])
+    assert result.exit_code == 2
+    assert "two files" in result.output
+    assert RUN.invoke(app, ["check", str(DEMO)], env={"PENSTOCK_CONFIG": "a.yaml"}).exit_code == 0
 
 
 def test_the_version_is_an_option_too() -> None:

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from penstock.cli import app
 from penstock.config import RunFile, run_file_path, write_run_file
-from support.configs import GOOD
+from support.configs import WHOLE
 
 RUN = CliRunner()
 
@@ -23,7 +23,8 @@ from penstock.config import RunFile, write_run_file
 path, config, error = Path(sys.argv[1]), sys.argv[2], sys.argv[3] or None
 
 def report(generation, error):
-    write_run_file(path, RunFile(pid=os.getpid(), config=config, generation=generation, digest="d" * 64, loaded_at=0, error=error))
+    write_run_file(path, RunFile(pid=os.getpid(), config=config, generation=generation, digest="d" * 64, loaded_at=0, error=error,
+                                waiting=("server.log_format",) if generation > 1 else ()))
 
 signal.signal(signal.SIGHUP, lambda *_: report(2, error))
 report(1, None)
@@ -36,7 +37,7 @@ while True:
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
     path = tmp_path / "c.yaml"
-    path.write_text(f"{GOOD}store: {{url: 'sqlite:///{tmp_path}/p.db'}}\n")
+    path.write_text(f"{WHOLE}store: {{url: 'sqlite:///{tmp_path}/p.db'}}\n")
     return path
 
 
@@ -62,7 +63,10 @@ def start(tmp_path: Path) -> Iterator[Callable[[Path, str], None]]:
 def test_a_good_config_is_taken_into_use(config: Path, start: Callable[[Path, str], None]) -> None:
     start(config, "")
     result = RUN.invoke(app, ["reload", "--config", str(config)])
-    assert (result.exit_code, result.output) == (0, "Reloaded: generation 2, config dddddddddddd.\n")
+    assert (result.exit_code, result.output) == (
+        0,
+        "Reloaded: generation 2, config dddddddddddd.\nIn force after a restart only: server.log_format.\n",
+    )
 
 
 def test_a_gateway_that_keeps_its_config_says_why(config: Path, start: Callable[[Path, str], None]) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from penstock.config import ConfigError, Problem, load_settings
 from penstock.providers import KINDS
-from support.configs import DEMO, GOOD, MODELS, PROVIDERS, ROOT, load_text, problems_of
+from support.configs import DEMO, GOOD, MODELS, PROVIDERS, ROOT, WHOLE, load_text, problems_of
 
 BROKEN = Path(__file__).with_name("broken.yaml")
 EXPECTED = {
@@ -261,6 +261,9 @@ def test_keys_open_another_address(tmp_path: Path) -> None:
             "providers.sim.ca_file",
             "error",
         ),
+        (MODELS + "providers: {sim: {kind: openai}}\n", "providers.sim", "error"),
+        (MODELS + "providers: {sim: {kind: openai, base_url: 'https://proxy.test/v1'}}\n", "providers.sim", "warning"),
+        (GOOD + TENANT % "$L}, {name: a, key: $K", "tenants.t.keys.1.name", "warning"),
         (GOOD + "routing: {chat: {}}\n", "routing.chat", "error"),
         (GOOD + "routing: {chat: {first: [{degrade: Later.}]}}\n", "routing.chat", "error"),
         (GOOD + "tenant_tiers: {t: {<<: [1], allowed_models: [fast]}}\n", "tenant_tiers.t", "error"),
@@ -291,8 +294,39 @@ def test_keys_open_another_address(tmp_path: Path) -> None:
     ],
 )
 def test_each_mistake_is_told_where_it_stands(tmp_path: Path, text: str, path: str, severity: str) -> None:
-    problems = problems_of(tmp_path, text, {"K": "k" * 20})
+    problems = problems_of(tmp_path, text, {"K": "k" * 20, "L": "l" * 20})
     assert [(each.path, each.severity) for each in problems] == [(path, severity)]
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("ftp://host/v1", "begins with https:// or http://"),
+        ("https://user:hunter22@host/v1", "no user and no password"),
+        ("https://host/v1?key=hunter22", "ends before its ? or #"),
+        ("https://host/v1#hunter22", "ends before its ? or #"),
+        ("https://ho st/v1", "holds no blank"),
+        ("https://host:99999/v1", "host or the port"),
+        ("https:///v1", "host or the port"),
+        ("https://host/v1/chat/completions", "`/chat/completions` is appended"),
+        ("https://host/v1/chat/completions/", "`/chat/completions` is appended"),
+    ],
+)
+def test_an_address_that_cannot_work_is_told_by_its_fault(tmp_path: Path, url: str, told: str) -> None:
+    text = f"{MODELS}providers: {{sim: {{kind: openai_compatible, base_url: '{url}', api_key: $K}}}}\n"
+    (problem,) = problems_of(tmp_path, text, {"K": "k" * 20})
+    assert (problem.line, problem.path, problem.severity) == (3, "providers.sim.base_url", "error")
+    assert told in problem.message
+    assert problem.suggestion
+    assert "hunter22" not in f"{problem}"
+
+
+def test_a_config_that_lets_nobody_in_is_doubtful(tmp_path: Path) -> None:
+    found = {each.path: each.message + each.suggestion for each in load_text(tmp_path, GOOD).warnings}
+    assert "every call is refused with 401" in found["tenants"]
+    assert "/metrics" in found["admin_keys"]
+    assert "admin_keys: [$ENV_NAME]" in found["admin_keys"]
+    assert load_text(tmp_path, WHOLE).warnings == ()
 
 
 def test_ways_to_fail_are_given_from_outside(tmp_path: Path) -> None:
@@ -304,10 +338,10 @@ def test_ways_to_fail_are_given_from_outside(tmp_path: Path) -> None:
 
 def test_kinds_are_given_from_outside(tmp_path: Path) -> None:
     path = tmp_path / "c.yaml"
-    path.write_text(MODELS + "providers: {sim: {kind: acme}}\n")
-    assert load_settings(path, {}, kinds={"acme": "https://acme.test/v1"}).providers["sim"].kind == "acme"
+    path.write_text(MODELS + "providers: {sim: {kind: acme, api_key: $K}}\n")
+    assert load_settings(path, {"K": "k"}, kinds={"acme": "https://acme.test/v1"}).providers["sim"].kind == "acme"
     with pytest.raises(ConfigError, match="no address of its own"):
-        load_settings(path, {}, kinds={"acme": None})
+        load_settings(path, {"K": "k"}, kinds={"acme": None})
 
 
 JUNK: st.SearchStrategy[Any] = st.sampled_from(

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from penstock.core.errors import PromptNotFound
-from penstock.prompts import PromptsInvalid, Registry
+from penstock.prompts import PromptsInvalid, Registry, unknown_models
 from support.configs import ROOT
 
 
@@ -187,5 +187,71 @@ def test_every_wrong_file_is_told_with_its_line(tmp_path: Path) -> None:
     assert [(Path(each.file).name, each.line) for each in caught.value.problems] == [
         ("v1.yaml", 3),
         ("v2.yaml", 0),
-        ("v1.yaml", 0),
+        ("v1.yaml", 4),
     ]
+
+
+HEAD = "prompt_id: greet\nversion: v1\nowner: o\ntask: t\n"
+MANY = """\
+prompt_id: greet
+version: v9
+task: chat
+messages:
+  - role: robot
+    content: Hello {{ name }}
+  - {role: user, content: "Bye {{ nobody }}"}
+variables:
+  - name: name
+compatible_models: [fats]
+rollback_version: v0
+rolout: stable
+"""
+
+
+def test_one_file_tells_every_mistake_with_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "greet" / "v1.yaml"
+    path.parent.mkdir()
+    path.write_text(MANY)
+    with pytest.raises(PromptsInvalid) as caught:
+        Registry.load(tmp_path)
+    assert [(each.line, each.message) for each in caught.value.problems] == [
+        (1, "`owner` is missing"),
+        (2, "the file says greet v9, its path says otherwise"),
+        (5, "messages.0.role: `robot` is not known"),
+        (7, "`{{ nobody }}` is used and not declared"),
+        (11, "rollback_version `v0` does not exist"),
+        (12, "`rolout` is no field here"),
+    ]
+    assert caught.value.problems[-1].suggestion == "did you mean `rollout`?"
+    (unknown,) = unknown_models(tmp_path, ["fast"])
+    assert (unknown.line, unknown.suggestion) == (10, "did you mean `fast`?")
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("", [(1, "this must be a mapping, not empty")]),
+        ("- 1\n", [(1, "this must be a mapping, not a list")]),
+        (
+            HEAD + "messages: [{role: user, content: '{{ name }} {{ 1 }}'}]\nvariables: [{name: name}]\n",
+            [(5, "`{{ 1 }}` opens no variable: write {{ name }}")],
+        ),
+        (
+            HEAD + "messages:\n  - Hello\n  - {contnt: '{{ name }}'}\nvariables: [{name: name}]\neval: now\n",
+            [
+                (6, "messages.0: this must be a mapping, not text"),
+                (7, "messages.1: `contnt` is no field here"),
+                (7, "messages.1: `role` is missing"),
+                (7, "messages.1: `content` is missing"),
+                (9, "eval: this must be a mapping, not text"),
+            ],
+        ),
+    ],
+)
+def test_one_mistake_is_told_once(tmp_path: Path, text: str, told: list[tuple[int, str]]) -> None:
+    path = tmp_path / "greet" / "v1.yaml"
+    path.parent.mkdir()
+    path.write_text(text)
+    with pytest.raises(PromptsInvalid) as caught:
+        Registry.load(tmp_path)
+    assert [(each.line, each.message) for each in caught.value.problems] == told

@@ -85,7 +85,7 @@ def test_every_changed_byte_is_found_in_its_group(written: Path, tmp_path: Path)
         changed = bytearray(data)
         changed[at] ^= 1
         segment_path(directory, 1).write_bytes(changed)
-        assert not verify(directory, KEY).intact, at
+        assert not verify(directory, KEY, wait=lambda: None).intact, at
         with pytest.raises(StoreFailed):
             recover(directory, KEY)
 
@@ -198,12 +198,27 @@ def test_lines_added_without_a_seal_are_never_taken_up(written: Path, tmp_path: 
     shutil.copytree(written, directory)
     with segment_path(directory, 1).open("ab") as file:
         file.write(b'{"event_type":"forged"}\n')
-    assert verify(directory, KEY).unsealed_bytes == 24
+    assert verify(directory, KEY, wait=lambda: None).unsealed_bytes == 24
     log = SegmentLog(directory, KEY)
     log.close()
     log = SegmentLog(directory, KEY)
     assert [record["event_type"] for record in read_log(log)] == ["config_reloaded"] * 6 + ["log_recovered"]
     log.close()
+
+
+def test_a_group_in_flight_is_waited_for(written: Path, tmp_path: Path) -> None:
+    directory = tmp_path / "log"
+    shutil.copytree(written, directory)
+    path = segment_path(directory, 1)
+    data = path.read_bytes()
+    path.write_bytes(data[:-20])
+    proved = verify(directory, KEY, wait=lambda: path.write_bytes(data))
+    assert (proved.intact, proved.records, proved.unsealed_bytes) == (True, 6, 0)
+
+
+def test_another_key_is_told_once(written: Path) -> None:
+    proved = verify(written, b"x" * 32)
+    assert (proved.key_fits, proved.intact, proved.findings) == (False, False, ())
 
 
 def test_a_crash_while_a_segment_begins_goes_on_there(segments: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from pathlib import Path
 
@@ -114,7 +115,7 @@ def test_a_raw_value_with_newlines_stays_one_line(tmp_path: Path) -> None:
 
 def test_a_second_process_is_told_who_is_in_the_way(tmp_path: Path) -> None:
     log = SegmentLog(tmp_path, KEY)
-    with pytest.raises(StoreFailed, match="Another penstock process"):
+    with pytest.raises(StoreFailed, match=rf"Another penstock process \({os.getpid()}\) has"):
         SegmentLog(tmp_path, KEY)
     log.close()
     SegmentLog(tmp_path, KEY).close()
