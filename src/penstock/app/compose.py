@@ -74,7 +74,7 @@ def _pipeline(
         strict=settings.store.durability == "strict",
     )
     targets = {
-        alias: Attempts(target, providers[target.provider].bind(target), clock=time.monotonic)
+        alias: Attempts(target, providers[target.provider].bind(target), clock=time.monotonic, on_failed=works.failing)
         for alias, target in policy.targets.items()
     }
     return build_pipeline(
