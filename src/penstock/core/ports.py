@@ -169,6 +169,7 @@ class AuditQuery(Struct, frozen=True):
 
     tenant: str | None = None
     trace_id: str | None = None
+    request_id: str | None = None
     since_s: float | None = None
     until_s: float | None = None
     limit: int = 50
