@@ -106,10 +106,14 @@ class Transport(Protocol):
 
 
 class Verdict(Struct, frozen=True):
-    """Whether a hit was admitted, and what is left of the window."""
+    """Whether a hit was admitted, and what is left of the window.
+
+    ``retry_s`` is when one more hit fits, if nobody else hits; 0 when this one was admitted.
+    """
 
     admitted: bool
     state: RateState
+    retry_s: float = 0.0
 
 
 class Hit(Struct, frozen=True):
