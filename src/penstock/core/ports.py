@@ -151,6 +151,9 @@ class Budgets(Protocol):
     def settle(self, reservation: Reservation, cost_nano_usd: int) -> None:
         """Replace a reservation by what was really spent, on the day that it was made. Once for each."""
 
+    def settled_nano_usd(self, tenant: str) -> int:
+        """What calls of the current UTC day have really cost."""
+
     def spent_nano_usd(self, tenant: str) -> int:
         """Settled and reserved of the current UTC day."""
 
