@@ -58,6 +58,7 @@ class BudgetDays(RuleBasedStateMachine):
     @invariant()
     def balance_is_of_today(self) -> None:
         assert self.budgets.spent_nano_usd("acme") == self.expected()
+        assert self.budgets.settled_nano_usd("acme") == self.costs[self.today]
         assert self.budgets.spent_nano_usd("other") == 0
 
 

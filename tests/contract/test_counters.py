@@ -38,8 +38,20 @@ async def test_there_is_room_again_when_the_verdict_says_so(make: Make) -> None:
     counters = make(clock)
     for _ in range(4):
         verdict = await counters.hit("a", 3, 60.0)
-    clock.pass_s(verdict.state.reset_s + 0.001)
+    clock.pass_s(verdict.retry_s + 0.001)
     assert (await counters.hit("a", 3, 60.0)).admitted
+
+
+async def test_the_whole_limit_is_there_again_when_the_state_says_so(make: Make) -> None:
+    clock = HandClock()
+    counters = make(clock)
+    for _ in range(4):
+        verdict = await counters.hit("a", 3, 60.0)
+    clock.pass_s(verdict.retry_s + 0.001)
+    assert [(await counters.hit("a", 3, 60.0)).admitted for _ in range(3)] == [True, False, False]
+    verdict = await counters.hit("a", 3, 60.0)
+    clock.pass_s(verdict.state.reset_s + 0.001)
+    assert [(await counters.hit("a", 3, 60.0)).admitted for _ in range(4)] == [True, True, True, False]
 
 
 async def test_refused_hits_do_not_count(make: Make) -> None:

@@ -61,12 +61,17 @@ async def test_everything_appended_is_visible_newest_first(both: tuple[Log, Reco
 async def test_filters_are_combined(both: tuple[Log, Records]) -> None:
     log, records = both
     for number, (tenant, trace) in enumerate([("acme", "a1"), ("globex", "a1"), ("acme", "a2"), ("acme", "a1")]):
-        await append_call(log, 100.0 + number, call_id=str(number), tenant=tenant, trace_id=trace)
+        await append_call(
+            log, 100.0 + number, call_id=str(number), request_id=f"r{number % 2}", tenant=tenant, trace_id=trace
+        )
     assert await _ids(records, AuditQuery(tenant="acme")) == ["3", "2", "0"]
     assert await _ids(records, AuditQuery(trace_id="a1")) == ["3", "1", "0"]
     assert await _ids(records, AuditQuery(tenant="acme", trace_id="a1")) == ["3", "0"]
+    assert await _ids(records, AuditQuery(request_id="r1")) == ["3", "1"]
+    assert await _ids(records, AuditQuery(request_id="r1", tenant="globex")) == ["1"]
     assert await _ids(records, AuditQuery(since_s=101.0, until_s=103.0)) == ["2", "1"]
     assert await _ids(records, AuditQuery(tenant="nobody")) == []
+    assert await _ids(records, AuditQuery(request_id="nobody's")) == []
     assert await _ids(records, AuditQuery(trace_id="' OR 1=1 --")) == []
 
 
@@ -77,15 +82,18 @@ async def test_pages_hold_what_was_asked_for_and_nothing_else(both: tuple[Log, R
     appended: list[dict[str, Any]] = []
     for number in range(1, 201):
         tenant, trace = chance.choice([None, "", "acme", "globex"]), chance.choice([None, "", "a1", "b2", "a"])
+        request = chance.choice([None, "a1", "r"])
         event = {"event_type": "e", "time": chance.choice([None, chance.randrange(20)])}
-        log.append(event | {"tenant_id": tenant, "trace_id": trace})
-        appended.insert(0, {"sequence": number, **event, "tenant_id": tenant, "trace_id": trace})
+        event |= {"tenant_id": tenant, "trace_id": trace, "request_id": request}
+        log.append(event)
+        appended.insert(0, {"sequence": number, **event})
         if number % 10 == 0:
             await records.query(AuditQuery())  # each time a block of its own
     for _ in range(60):
         query = AuditQuery(
             tenant=chance.choice([None, None, "", "acme", "nobody"]),
             trace_id=chance.choice([None, None, "", "a1", "c3"]),
+            request_id=chance.choice([None, None, None, "a1", "r", "s"]),
             since_s=chance.choice([None, None, 5.0, 18.0]),
             until_s=chance.choice([None, None, 5.0, 19.0]),
             limit=chance.choice([1, 7, 50]),
@@ -108,6 +116,7 @@ def _is_asked_for(event: dict[str, Any], query: AuditQuery) -> bool:
     return (
         query.tenant in {None, event["tenant_id"]}
         and query.trace_id in {None, event["trace_id"]}
+        and query.request_id in {None, event["request_id"]}
         and (query.since_s is None or (time is not None and time >= query.since_s))
         and (query.until_s is None or (time is not None and time < query.until_s))
     )

@@ -37,6 +37,9 @@ SMUGGLED = {
     "chunks on HTTP/1.0": b"POST / HTTP/1.0\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
     "HTTP/0.9": b"GET /\r\n\r\n",
     "HTTP/2 by prior knowledge": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    "a method with no space behind it": b"GET\t/ HTTP/1.1\r\nhost: a\r\n\r\n",
+    "an unknown method in another protocol": b"FOO / SIP/2.0\r\nhost: a\r\n\r\n",
+    "no method": b'{"model": "fast"} HTTP/1.1\r\nhost: a\r\n\r\n',
     "TLS": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
     "a target that is no path": b"GET a:b HTTP/1.1\r\nhost: a\r\n\r\n",
 }
@@ -55,10 +58,23 @@ async def test_a_request_of_two_readings_is_refused_and_the_connection_closed(da
         assert face.bodies == []
 
 
+@pytest.mark.parametrize("method", ["FOO", "get", "GETT", "X-MINE"])
+async def test_a_method_that_nobody_knows_is_not_allowed_rather_than_malformed(method: str) -> None:
+    face = EchoFace()
+    async with serving(face) as served:
+        client = await served.connect(f"{method} /health HTTP/1.1\r\nhost: a\r\n\r\n".encode())
+        response = await client.response()
+        assert (response.status, response.error["code"]) == (405, "method_not_allowed")
+        assert response.headers["allow"] == "GET, HEAD, POST"
+        assert await client.closed()
+    assert face.bodies == []
+
+
 async def test_connect_is_refused() -> None:
     async with serving(EchoFace()) as served:
         response = await served.ask(b"CONNECT example.org:443 HTTP/1.1\r\nhost: example.org\r\n\r\n")
         assert response.status == 405
+        assert response.headers["allow"] == "GET, HEAD, POST"
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ import asyncio
 import pytest
 
 from penstock.core.answer import Outcome
-from penstock.core.errors import UpstreamCut
-from penstock.edge.http1 import HttpLimits, Reply, StreamReply
+from penstock.core.errors import PenstockError, UpstreamCut
+from penstock.edge.http1 import Head, HttpLimits, Reply, StreamReply
 from support.calls import delta, finished
 from support.faces import EchoFace, ScriptedFace
 from support.gateways import Upstream
@@ -342,13 +342,19 @@ async def test_a_fault_of_a_face_is_a_500_that_says_nothing(caplog: pytest.LogCa
     async def script(body: bytes) -> Reply:
         raise ZeroDivisionError(body)
 
-    async with serving(ScriptedFace(script)) as served:
+    class NamingFace(ScriptedFace):
+        def render_error(self, error: PenstockError, head: Head) -> Reply:
+            reply = super().render_error(error, head)
+            return Reply(reply.status, [*reply.headers, (b"x-request-id", b"req-7")], reply.body)
+
+    async with serving(NamingFace(script)) as served:
         client = await served.connect(request(b"secret"))
         response = await client.response()
         assert response.status == 500
         assert b"secret" not in response.body
         assert response.error["code"] == "internal_error"
-    assert "ZeroDivisionError" in caplog.text
+    assert "unexpected ZeroDivisionError in request req-7" in caplog.text
+    assert "secret" not in caplog.text
 
 
 async def test_a_call_that_outlives_the_grace_period_is_cut() -> None:

@@ -51,6 +51,21 @@ async def test_a_call_carries_what_body_and_headers_say() -> None:
     assert call.identity.tenant == "acme"
 
 
+async def test_a_fault_within_a_call_is_logged_under_the_id_that_the_audit_knows(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def break_down(call: Call) -> Answer:
+        raise KeyError(call.fields)
+
+    gateway = FakeGateway(break_down)
+    async with serving(OpenAIFace(gateway)) as served:
+        response = await served.ask(request(BODY))
+    assert (response.status, response.error["code"]) == (500, "internal_error")
+    assert response.headers["x-request-id"] == gateway.calls[0].request_id
+    assert f"unexpected KeyError in request {gateway.calls[0].request_id}" in caplog.text
+    assert "Hello" not in caplog.text
+
+
 async def test_a_call_without_headers_gets_ids_of_its_own() -> None:
     gateway = FakeGateway()
     async with serving(OpenAIFace(gateway, new_id=lambda: "new-1")) as served:

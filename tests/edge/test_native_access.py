@@ -81,6 +81,25 @@ async def test_keyless_is_for_this_machine_alone(peer: str, host: str, headers: 
 
 
 @pytest.mark.parametrize(
+    ("peer", "host", "headers", "why"),
+    [
+        ("192.0.2.7", "127.0.0.1:8000", {}, "comes from another address"),
+        ("127.0.0.1", "gateway.local", {}, "names another host in its `Host` header than localhost"),
+        ("127.0.0.1", "localhost", {"origin": "https://evil.example"}, "`Origin`"),
+        ("127.0.0.1", "localhost", {"via": "1.1 proxy"}, "was passed on by a proxy"),
+    ],
+)
+async def test_a_keyless_caller_is_told_why_it_needs_a_key(
+    peer: str, host: str, headers: dict[str, str], why: str
+) -> None:
+    reply = await Client(make_app(FakeGateway(keyless=True)), peer=peer, host=host).get("/metrics", **headers)
+    assert (reply.status, reply.code) == (401, "invalid_api_key")
+    assert why in reply.json["error"]["message"]
+    keyed = await Client(make_app(FakeGateway()), peer=peer, host=host).get("/metrics", **headers)
+    assert why not in keyed.json["error"]["message"]
+
+
+@pytest.mark.parametrize(
     ("peer", "host", "headers"),
     [
         ("127.0.0.1", "localhost:8000", {}),

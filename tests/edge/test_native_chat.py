@@ -236,6 +236,13 @@ async def test_a_broken_body_is_told_in_the_words_of_the_data_plane(client: Clie
     assert told == (refused.value.status, refused.value.code, refused.value.message)
 
 
+async def test_an_explanation_that_is_asked_for_wrongly_is_refused(client: Client, gateway: FakeGateway) -> None:
+    reply = await client.post("/chat", hello(), x_penstock_explain="banana")
+    assert (reply.status, reply.code) == (400, "invalid_parameter")
+    assert reply.json["error"]["param"] == "x-penstock-explain"
+    assert len(gateway.invalid) == 1
+
+
 async def test_an_invalid_request_is_a_call_that_asks_nothing(gateway: FakeGateway) -> None:
     client = Client(make_app(gateway), peer="192.0.2.7", host="gateway.example")
     reply = await client.post("/chat", {"message": 7}, key=PRO, x_request_id="mine", x_penstock_explain="1")

@@ -60,9 +60,10 @@ async def test_audit_shows_an_admin_everything_and_a_tenant_its_own(client: Clie
 
 
 async def test_audit_filters_are_passed_on(client: Client, gateway: FakeGateway) -> None:
-    query = "tenant_id=a&trace_id=t&since=1970-01-01T01:00:00%2B01:00&until=12.5&limit=500&cursor=9"
+    query = "tenant_id=a&trace_id=t&request_id=r&since=1970-01-01T01:00:00%2B01:00&until=12.5&limit=500&cursor=9"
     assert (await client.get(f"/audit?{query}", key=ADMIN)).status == 200
-    assert gateway.queries == [AuditQuery(tenant="a", trace_id="t", since_s=0.0, until_s=12.5, limit=500, cursor=9)]
+    expected = AuditQuery(tenant="a", trace_id="t", request_id="r", since_s=0.0, until_s=12.5, limit=500, cursor=9)
+    assert gateway.queries == [expected]
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ import pytest
 import pytest_asyncio
 from openai import AsyncOpenAI
 
+from support.server import running as running_gateway
 from support.server import serving
 from support.upstream_server import (
     Asked,
@@ -248,6 +249,26 @@ async def test_the_fallback_answers_for_an_upstream_that_fails(
     assert raw.headers["x-penstock-provider"] == "spare"
     assert raw.headers["x-penstock-fallback"] == "true"
     assert len(works.main.asked) == spent
+
+
+async def test_an_outage_behind_a_fallback_is_told_in_the_log(tmp_path: Path) -> None:
+    async def reply(_: Upstream, __: Asked, writer: asyncio.StreamWriter) -> None:
+        await respond(writer, 500, b"{}")
+
+    async with upstream_server() as main, upstream_server() as spare:
+        main.reply = reply
+        config = tmp_path / "penstock.yaml"
+        config.write_text(CONFIG.format(main=main.port, spare=spare.port))
+        with running_gateway(config, tmp_path, **SECRETS) as gateway:
+            base_url = f"http://{gateway.address}/v1"
+            async with AsyncOpenAI(base_url=base_url, api_key=SECRETS["ACME_KEY"], max_retries=0) as client:
+                for _ in range(3):
+                    await client.chat.completions.create(model="chat", messages=HELLO)
+            lines = [line for line in gateway.log.splitlines() if "target" in line]
+    assert len(lines) == 1
+    assert "target failed" in lines[0]
+    assert "provider=main" in lines[0]
+    assert "HTTP 500" in lines[0]
 
 
 async def test_the_callers_mistake_is_told_and_tried_nowhere_else(works: Works) -> None:

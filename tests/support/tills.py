@@ -31,7 +31,7 @@ class Till:
         self.clock = HandClock(SIX_O_CLOCK_S)
         self.budgets = DayBudgets(self.clock)
         self.log = ListLog()
-        self.alerts: list[tuple[str, int, int]] = []
+        self.alerts: list[tuple[str, int, int, int]] = []
         self.seen: Call | None = None
         self.respond: Callable[[], Answer] = lambda: complete_answer(usage=Usage(10, 20))
         tier = Tier(name="pro", allowed_models=frozenset(TARGETS), **of_tier)
@@ -39,7 +39,7 @@ class Till:
             self.budgets,
             self.log,
             wall_clock=self.clock,
-            on_alert=lambda tenant, spent, limit: self.alerts.append((tenant, spent, limit)),
+            on_alert=lambda *alert: self.alerts.append(alert),
             strict=strict,
         )
         self.stage = Spend({"pro": tier}, TARGETS, ledger)

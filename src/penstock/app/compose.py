@@ -74,7 +74,7 @@ def _pipeline(
         strict=settings.store.durability == "strict",
     )
     targets = {
-        alias: Attempts(target, providers[target.provider].bind(target), clock=time.monotonic)
+        alias: Attempts(target, providers[target.provider].bind(target), clock=time.monotonic, on_failed=works.failing)
         for alias, target in policy.targets.items()
     }
     return build_pipeline(
@@ -158,7 +158,7 @@ def _unreadable(name: str, ca_file: Path | None, error: OSError) -> Problem:
     return Problem(0, 0, f"providers.{name}.ca_file", f"{ca_file} cannot be used: {reason}", "give a PEM file")
 
 
-def _alert(logger: Logger, tenant: str, spent_nano_usd: int, limit_nano_usd: int) -> None:
+def _alert(logger: Logger, tenant: str, spent: int, held: int, limit: int) -> None:
     logger.warning(
-        "budget nearly spent", tenant=tenant, spent_usd=spent_nano_usd / NANO, limit_usd=limit_nano_usd / NANO
+        "budget nearly spent", tenant=tenant, spent_usd=spent / NANO, held_usd=held / NANO, limit_usd=limit / NANO
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import gc
+import logging
 import os
 import resource
 import signal
@@ -31,7 +32,7 @@ from penstock.edge.openai import OpenAIFace
 from penstock.edge.openai.face import new_call_id
 from penstock.providers import FAULT_KINDS, KINDS
 from penstock.stores.memory import MemoryCounters
-from penstock.telemetry import build_logger
+from penstock.telemetry import Forward, build_logger
 from penstock.telemetry.logs import Logger
 
 _DRAIN_POLL_S = 0.05
@@ -50,6 +51,7 @@ def serve(config: Path, overrides: Mapping[str, str]) -> None:
     env = {**os.environ, **overrides}
     settings = load_settings(config, env, kinds=KINDS, fault_kinds=FAULT_KINDS)
     logger = build_logger(sys.stderr, style=settings.server.log_format)
+    logging.getLogger().addHandler(Forward(logger))
     raise_open_files_limit()
     os.umask(0o077)  # database, log and run file tell who called what
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

@@ -19,7 +19,7 @@ from penstock.stores.memory import MemoryCounters
 from penstock.stores.owner import Owner
 from penstock.stores.segments import SegmentLog
 from penstock.stores.sqlite import SqliteStore
-from penstock.telemetry import Metrics
+from penstock.telemetry import FailingTargets, Metrics
 from penstock.telemetry.logs import Logger
 from penstock.transport import HttpTransport
 
@@ -49,6 +49,7 @@ class Works:
             ),
         )
         self.metrics = Metrics(version=VERSION)
+        self.failing = FailingTargets(logger)
         self._transports: dict[tuple[Any, ...], HttpTransport] = {}
 
     @classmethod

@@ -53,7 +53,7 @@ class Attempt(Struct, frozen=True):
 
 
 class RateState(Struct, frozen=True):
-    """What is left in the window that binds the caller most tightly."""
+    """What is left in the window that binds the caller most tightly; in ``reset_s`` all of it, if nobody hits."""
 
     limit: int
     remaining: int

@@ -106,10 +106,14 @@ class Transport(Protocol):
 
 
 class Verdict(Struct, frozen=True):
-    """Whether a hit was admitted, and what is left of the window."""
+    """Whether a hit was admitted, and what is left of the window.
+
+    ``retry_s`` is when one more hit fits, if nobody else hits; 0 when this one was admitted.
+    """
 
     admitted: bool
     state: RateState
+    retry_s: float = 0.0
 
 
 class Hit(Struct, frozen=True):
@@ -147,6 +151,9 @@ class Budgets(Protocol):
     def settle(self, reservation: Reservation, cost_nano_usd: int) -> None:
         """Replace a reservation by what was really spent, on the day that it was made. Once for each."""
 
+    def settled_nano_usd(self, tenant: str) -> int:
+        """What calls of the current UTC day have really cost."""
+
     def spent_nano_usd(self, tenant: str) -> int:
         """Settled and reserved of the current UTC day."""
 
@@ -169,6 +176,7 @@ class AuditQuery(Struct, frozen=True):
 
     tenant: str | None = None
     trace_id: str | None = None
+    request_id: str | None = None
     since_s: float | None = None
     until_s: float | None = None
     limit: int = 50

@@ -18,7 +18,10 @@ from penstock.resilience.time_limit import Deadlines, TimeLimit
 
 
 class Attempts:
-    """A ``Handler`` around one target's backend: time limits, retry, and a line on the trail for every attempt."""
+    """A ``Handler`` around one target's backend: time limits, retry, and a line on the trail for every attempt.
+
+    ``on_failed`` hears of each attempt that failed, whatever the next one does.
+    """
 
     def __init__(
         self,
@@ -28,12 +31,14 @@ class Attempts:
         clock: Clock,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
         chance: Callable[[], float] = random,
+        on_failed: Callable[[Target, PenstockError], object] = lambda _target, _error: None,
     ) -> None:
         self._target = target
         self._backend = backend
         self._clock = clock
         self._sleep = sleep
         self._chance = chance
+        self._on_failed = on_failed
         self._deadlines: Deadlines | None = None
 
     async def __call__(self, call: Call) -> Answer:
@@ -74,9 +79,11 @@ class Attempts:
         except TimeoutError:
             late = _too_late(call) if timeout_s == left_s else _too_slow(target, timeout_s)
             error_code = late.code
+            self._on_failed(target, late)
             raise late from None
         except PenstockError as error:
             error_code = error.code
+            self._on_failed(target, error)
             raise
         finally:
             now_s = self._clock()

@@ -17,30 +17,39 @@ class DayBudgets:
 
     def __init__(self, wall_clock: Clock, spent: Mapping[str, int] | None = None) -> None:
         self._wall_clock = wall_clock
-        self._spent = dict(spent or {})
+        self._settled = dict(spent or {})
+        self._held: dict[str, int] = {}
         self._begin_day()
 
     def reserve(self, tenant: str, amount_nano_usd: int, limit_nano_usd: int | None) -> Reservation | None:
         """Hold ``amount_nano_usd`` of today's limit; ``None`` when it does not fit. Nothing always fits."""
-        spent = self.spent_nano_usd(tenant) + amount_nano_usd
-        if limit_nano_usd is not None and amount_nano_usd and spent > limit_nano_usd:
+        settled = self.settled_nano_usd(tenant)
+        held = self._held.get(tenant, 0) + amount_nano_usd
+        if limit_nano_usd is not None and amount_nano_usd and settled + held > limit_nano_usd:
             return None
-        self._spent[tenant] = spent
+        self._held[tenant] = held
         return Reservation(tenant, self._day, amount_nano_usd)
 
     def settle(self, reservation: Reservation, cost_nano_usd: int) -> None:
         """Replace a reservation by what was really spent, on the day that it was made. Once for each."""
-        spent = self.spent_nano_usd(reservation.tenant)
+        tenant = reservation.tenant
+        settled = self.settled_nano_usd(tenant)
         if reservation.day == self._day:
-            self._spent[reservation.tenant] = spent - reservation.amount_nano_usd + cost_nano_usd
+            self._settled[tenant] = settled + cost_nano_usd
+            self._held[tenant] = self._held.get(tenant, 0) - reservation.amount_nano_usd
 
     def spent_nano_usd(self, tenant: str) -> int:
         """Settled and reserved of the current UTC day."""
+        return self.settled_nano_usd(tenant) + self._held.get(tenant, 0)
+
+    def settled_nano_usd(self, tenant: str) -> int:
+        """What calls of the current UTC day have really cost."""
         # A wall clock that steps back over midnight must not give a tenant its day again.
         if self._wall_clock() >= self._over_at_s:
             self._begin_day()
-            self._spent.clear()
-        return self._spent.get(tenant, 0)
+            self._settled.clear()
+            self._held.clear()
+        return self._settled.get(tenant, 0)
 
     def _begin_day(self) -> None:
         self._day = int(self._wall_clock() // _DAY_S)

@@ -27,8 +27,7 @@ def slide(window: Window | None, limit: int, window_s: float, now_s: float) -> t
 
     The sliding-window counter of https://blog.cloudflare.com/counting-things-a-lot-of-different-things/: the previous
     bucket counts by the share of it that the window still covers. Buckets begin with a key's first hit, so the first
-    full window is exact; later ones take the previous bucket's hits as evenly spread. ``reset_s`` is when one more
-    hit will be admitted if none is now, else when the bucket ends.
+    full window is exact; later ones take the previous bucket's hits as evenly spread.
     """
     window = _at(window, window_s, now_s)
     into = max(0.0, now_s - window.start_s) / window_s
@@ -36,9 +35,13 @@ def slide(window: Window | None, limit: int, window_s: float, now_s: float) -> t
     if admitted := room >= 1.0:
         window = Window(window.start_s, window.current + 1, window.previous)
         room -= 1.0
-    wait = 1.0 - into if room >= 1.0 else _share_until_room(window, limit) - into
-    state = RateState(limit, max(0, int(room)), max(wait * window_s, _ROUNDING))
-    return window, Verdict(admitted, state)
+    # A hit is forgotten when the bucket after its own ends.
+    forgotten = (2.0 if window.current else 1.0) - into
+    state = RateState(limit, max(0, int(room)), forgotten * window_s)
+    if admitted:
+        return window, Verdict(admitted, state)
+    wait = _share_until_room(window, limit) - into
+    return window, Verdict(admitted, state, max(wait * window_s, _ROUNDING))
 
 
 def _at(window: Window | None, window_s: float, now_s: float) -> Window:

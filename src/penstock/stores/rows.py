@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from struct import pack
 from typing import Any
 from zlib import crc32
 
@@ -27,6 +28,7 @@ class Facts(Struct, frozen=True, gc=False):
     time: float | None = None
     tenant_id: str | None = None
     trace_id: str | None = None
+    request_id: str | None = None
     call_id: str = ""
     latency_ms: float = 0.0
     reserved_nano_usd: int = 0
@@ -85,33 +87,38 @@ class Contents(Struct, frozen=True):
     newest_s: float | None
     tenants: frozenset[str]
     traces: bytes
+    requests: bytes
 
 
 def contents(batch: Batch, money: Money) -> Contents:
     """What the records of a block say; intents go to ``money`` alone."""
     times: list[float] = []
     tenants: set[str] = set()
-    traces: list[bytes] = []
+    traces: list[str] = []
+    requests: list[str] = []
     for facts in _all_facts(batch):
         if facts is None:
             continue
-        if _is_intent(facts):
-            money.intend(facts)
-            continue
         if facts.event_type == COMPLETED:
             money.settle(facts)
+        elif _is_intent(facts):
+            money.intend(facts)
+            continue
         if facts.time is not None:
             times.append(facts.time)
         if facts.tenant_id is not None:
             tenants.add(facts.tenant_id)
         if facts.trace_id is not None:
-            traces.append(fingerprint(facts.trace_id))
-    return Contents(min(times, default=None), max(times, default=None), frozenset(tenants), b"".join(traces))
+            traces.append(facts.trace_id)
+        if facts.request_id is not None:
+            requests.append(facts.request_id)
+    oldest_s, newest_s = min(times, default=None), max(times, default=None)
+    return Contents(oldest_s, newest_s, frozenset(tenants), fingerprints(traces), fingerprints(requests))
 
 
-def fingerprint(trace_id: str) -> bytes:
-    """Four bytes that stand for a trace id. Others may share them: they tell where it can be."""
-    return crc32(trace_id.encode()).to_bytes(4, "little")
+def fingerprints(ids: Sequence[str]) -> bytes:
+    """Four bytes that stand for each id. Others may share them: they tell where it can be."""
+    return pack(f"<{len(ids)}I", *map(crc32, map(str.encode, ids)))
 
 
 def events(batch: Batch, query: AuditQuery) -> Iterator[dict[str, Any]]:
@@ -129,6 +136,7 @@ def _is_asked_for(facts: Facts | None, query: AuditQuery) -> bool:
         _is_intent(facts)
         or (query.tenant is not None and facts.tenant_id != query.tenant)
         or (query.trace_id is not None and facts.trace_id != query.trace_id)
+        or (query.request_id is not None and facts.request_id != query.request_id)
         or (query.since_s is not None and (time is None or time < query.since_s))
         or (query.until_s is not None and (time is None or time >= query.until_s))
     )

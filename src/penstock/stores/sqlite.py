@@ -29,8 +29,8 @@ T = TypeVar("T")
 Read: TypeAlias = Callable[[Position], Batch | None]
 ReadAgain: TypeAlias = Callable[[Position, int], Batch]
 # The columns of the table `blocks`, in their order.
-_Row: TypeAlias = tuple[int, int, int, int, str, float | None, float | None, bytes]
-_INSERT = "INSERT INTO blocks VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+_Row: TypeAlias = tuple[int, int, int, int, str, float | None, float | None, bytes, bytes]
+_INSERT = "INSERT INTO blocks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 _PRAGMAS = (
     "PRAGMA page_size = 8192",
@@ -220,7 +220,7 @@ def _keep_money(connection: sa.Connection, money: Money) -> None:
 def _row(batch: Batch, holds: Contents) -> _Row:
     start, end = batch.after, batch.end
     place = (batch.first, start.segment, start.offset, end.offset, start.mac)
-    return (*place, holds.oldest_s, holds.newest_s, holds.traces)
+    return (*place, holds.oldest_s, holds.newest_s, holds.traces, holds.requests)
 
 
 def _json(values: Sequence[object]) -> str:
@@ -234,7 +234,9 @@ def _candidates(query: AuditQuery) -> sa.Select[Any]:
         select = select.join(block_tenants, block_tenants.c.first == blocks.c.first)
         select = select.where(block_tenants.c.tenant_id == query.tenant)
     if query.trace_id is not None:
-        select = select.where(sa.func.instr(blocks.c.traces, rows.fingerprint(query.trace_id)) > 0)
+        select = select.where(sa.func.instr(blocks.c.traces, rows.fingerprints([query.trace_id])) > 0)
+    if query.request_id is not None:
+        select = select.where(sa.func.instr(blocks.c.requests, rows.fingerprints([query.request_id])) > 0)
     if query.since_s is not None:
         select = select.where(blocks.c.newest_s >= query.since_s)
     if query.until_s is not None:

@@ -18,6 +18,7 @@ blocks = sa.Table(
     sa.Column("oldest_s", sa.Float),
     sa.Column("newest_s", sa.Float),
     sa.Column("traces", sa.LargeBinary, nullable=False),  # the fingerprint of each event's trace id
+    sa.Column("requests", sa.LargeBinary, nullable=False),  # the same of its request id
 )
 
 # Which blocks have events of a tenant.

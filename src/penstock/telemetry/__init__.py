@@ -1,7 +1,9 @@
-"""What operators see: metrics, failed calls, logs."""
+"""What operators see: metrics, failed calls, failing targets, logs."""
 
+from penstock.telemetry.failing import FailingTargets
+from penstock.telemetry.forward import Forward
 from penstock.telemetry.logs import FailedCalls, build_logger
 from penstock.telemetry.metrics import CONTENT_TYPE, Metrics, QuotaUse
 from penstock.telemetry.trace import Trace
 
-__all__ = ["CONTENT_TYPE", "FailedCalls", "Metrics", "QuotaUse", "Trace", "build_logger"]
+__all__ = ["CONTENT_TYPE", "FailedCalls", "FailingTargets", "Forward", "Metrics", "QuotaUse", "Trace", "build_logger"]

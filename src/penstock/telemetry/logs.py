@@ -7,7 +7,7 @@ from collections.abc import MutableMapping
 from typing import Any, Literal, Protocol, TextIO
 
 from penstock.core.call import Call
-from penstock.core.errors import PenstockError
+from penstock.core.errors import PenstockError, UpstreamError
 from penstock.core.ports import Clock
 
 Level = Literal["debug", "info", "warning", "error"]
@@ -88,15 +88,20 @@ class FailedCalls:
         left_out, self._left_out = self._left_out, 0
         # What the caller did wrong is not the operator's to mend.
         tell = self._logger.info if error.status < _SERVER_ERRORS else self._logger.warning
+        # Of a provider's failure the words are ours; those about a request may hold what the caller wrote.
+        cause = {"reason": error.message} if isinstance(error, UpstreamError) else {}
         tell(
             "call failed",
             call_id=call.call_id,
+            request_id=call.request_id,
             tenant=call.identity.tenant[:_NAME_CHARS],
             error=error.code,
+            **cause,
             status=error.status,
             endpoint=call.endpoint,
             task=trail.task,
             target=trail.target,
+            provider=trail.provider,
             attempts=len(trail.attempts),
             latency_ms=round(latency_ms, 1),
             **({"left_out": left_out} if left_out else {}),

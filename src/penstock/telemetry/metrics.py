@@ -144,7 +144,7 @@ class Metrics:
         if isinstance(error, RateLimited):
             reason = trail.policy_decision.removeprefix("deny:") if trail.policy_decision != "allow" else error.code
             self.rejections[tenant, reason] += 1
-        if error is not None or len(trail.attempts) > 1:
+        if error is not None or trail.fallback_used or len(trail.attempts) > 1:
             self._count_attempts(call, task, error)
         self._keep_marks(trail.stages, trail.marks)
 

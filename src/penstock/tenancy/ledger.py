@@ -24,7 +24,8 @@ class Intent(Struct, tag_field="event_type", tag="llm_intent"):
 class Ledger:
     """Budgets and log as one; ``strict`` waits until an intent is on the disk.
 
-    ``on_alert(tenant, spent, limit)`` is called once a UTC day for a tenant whose next call would take it past 80 %.
+    ``on_alert(tenant, spent, held, limit)`` is called once a UTC day for a tenant that goes on after 80 % is spent:
+    settled, that is. What calls in flight hold may all come back.
     """
 
     def __init__(
@@ -33,7 +34,7 @@ class Ledger:
         log: Log,
         *,
         wall_clock: Clock,
-        on_alert: Callable[[str, int, int], None],
+        on_alert: Callable[[str, int, int, int], None],
         strict: bool = False,
     ) -> None:
         self._budgets = budgets
@@ -45,11 +46,12 @@ class Ledger:
 
     def hold(self, tenant: str, amount: int, limit: int | None) -> Reservation | None:
         """Reserve ``amount`` of the day's ``limit``; ``None`` when it does not fit."""
+        held = self._budgets.reserve(tenant, amount, limit)
         if limit is not None and amount:
-            spent = self._budgets.spent_nano_usd(tenant) + amount
+            spent = self._budgets.settled_nano_usd(tenant)
             if spent * 5 >= limit * 4:
                 self._alert(tenant, spent, limit)
-        return self._budgets.reserve(tenant, amount, limit)
+        return held
 
     def nothing(self, tenant: str) -> Reservation:
         """A reservation for a call that will cost nothing."""
@@ -78,4 +80,4 @@ class Ledger:
         day = int(self._wall_clock() // _DAY_S)
         if self._alerted_on.get(tenant) != day:
             self._alerted_on[tenant] = day
-            self._on_alert(tenant, spent, limit)
+            self._on_alert(tenant, spent, self._budgets.spent_nano_usd(tenant) - spent, limit)

@@ -85,9 +85,9 @@ class Limit:
         call.trail.policy_decision = "deny:rate_limit"
         whose = f"Tenant '{tenant}'" if tightest is verdicts[0] else f"This user of {call.endpoint}"
         raise RateLimited(
-            f"{whose} has made the {state.limit} requests allowed in a minute: retry in {math.ceil(state.reset_s)} s, "
+            f"{whose} has made the {state.limit} requests allowed in a minute: retry in {math.ceil(tightest.retry_s)} s, "
             "or ask your operator for a higher limit.",
-            retry_after_s=state.reset_s,
+            retry_after_s=tightest.retry_s,
         )
 
     def _user_window(self, call: Call, tier: Tier) -> Hit | None:
@@ -105,9 +105,9 @@ class Limit:
         return Hit(f"user {call.identity.tenant} {user} {call.endpoint}", limit, _MINUTE_S)
 
 
-def _room(verdict: Verdict) -> tuple[bool, int, float]:
+def _room(verdict: Verdict) -> tuple[bool, int, float, float]:
     """Sorts the window that binds most tightly first."""
-    return verdict.admitted, verdict.state.remaining, -verdict.state.reset_s
+    return verdict.admitted, verdict.state.remaining, -verdict.retry_s, -verdict.state.reset_s
 
 
 def tenant_window(tenant: str, tier: Tier) -> Hit:

@@ -66,4 +66,12 @@ def test_what_is_asked_for_wrongly_still_has_its_ids() -> None:
     assert asks.invalid is not None
     assert asks.invalid.param == "x-penstock-task"
     assert read_asks({b"host": b"a"}) == Asks()
-    assert read_asks({b"x-penstock-explain": b"1"}).explain
+
+
+def test_a_decision_is_told_when_it_is_asked_for() -> None:
+    asked = {value: read_asks({b"x-penstock-explain": value}) for value in (b"1", b"0", b"", b"banana", b"true")}
+    assert [asks.explain for asks in asked.values()] == [True, False, False, False, False]
+    for value in (b"banana", b"true"):
+        told = asked[value].invalid
+        assert told is not None
+        assert told.param == "x-penstock-explain"

@@ -77,6 +77,31 @@ async def test_transient_errors_are_asked_again_with_growing_delays_plus_jitter(
     ]
 
 
+async def test_every_failed_attempt_is_told_of_also_when_the_next_one_answers() -> None:
+    async def late(_: Call) -> Answer:
+        await asyncio.sleep(10)
+        raise AssertionError
+
+    heard: list[tuple[str, str]] = []
+
+    def hear(target: Target, error: PenstockError) -> None:
+        heard.append((target.alias, error.code))
+
+    time = FakeTime()
+    backend, _ = failing(UpstreamUnavailable("500"), UpstreamMisconfigured("401"))
+    limits = TimeLimits(total_s=10, attempt_s=0.01, first_content_s=1, idle_gap_s=1)
+    targets = {
+        "a": Attempts(Target("a", "p", "m"), backend, clock=time.clock, sleep=time.sleep, on_failed=hear),
+        "b": Attempts(Target("b", "q", "n"), late, clock=time.clock, sleep=time.sleep, on_failed=hear),
+    }
+    plan = First((Use("a"), Use("b"), Degrade("sorry")))
+    answer = await Dispatch(targets, lambda _, text: complete_answer(text.encode()))(
+        make_call(plan=plan, limits=limits, retry=FAST_RETRY)
+    )
+    assert answer.body == b"sorry"
+    assert heard == [("a", "upstream_unavailable"), ("a", "upstream_misconfigured"), *[("b", "upstream_timeout")] * 3]
+
+
 @pytest.mark.parametrize("error", [UpstreamRejected("400"), UpstreamMisconfigured("401"), InputTooLong("long")])
 async def test_permanent_errors_are_asked_once(error: PenstockError) -> None:
     backend, calls = failing(error, error)

@@ -56,15 +56,59 @@ def test_a_refused_hit_changes_nothing_and_fits_when_it_says(
         return
     assert after == window
     assert verdict.state.remaining == 0
-    _, retried = slide(window, limit, WINDOW_S, now_s + verdict.state.reset_s + 1e-6)
+    _, retried = slide(window, limit, WINDOW_S, now_s + verdict.retry_s + 1e-6)
     assert retried.admitted
-    _, early = slide(window, limit, WINDOW_S, now_s + verdict.state.reset_s * 0.99 - 1e-6)
+    _, early = slide(window, limit, WINDOW_S, now_s + verdict.retry_s * 0.99 - 1e-6)
     assert not early.admitted
+
+
+@given(limits, st.integers(0, 20), st.integers(0, 20), st.floats(0, 0.999))
+def test_the_whole_limit_is_free_when_the_state_says_so_and_not_before(
+    limit: int, current: int, previous: int, into: float
+) -> None:
+    now_s = into * WINDOW_S
+    window, verdict = slide(Window(0.0, current, previous), limit, WINDOW_S, now_s)
+    assert burst(window, limit, now_s + verdict.state.reset_s + 1e-6) == limit
+    if window.current or window.previous:
+        assert burst(window, limit, now_s + verdict.state.reset_s * 0.99 - 1e-6) < limit
+
+
+def burst(window: Window, limit: int, now_s: float) -> int:
+    """How many hits are admitted at once."""
+    admitted = 0
+    for _ in range(limit + 1):
+        window, verdict = slide(window, limit, WINDOW_S, now_s)
+        admitted += verdict.admitted
+    return admitted
+
+
+def test_what_the_docs_say_of_a_burst() -> None:
+    window: Window | None = None
+    verdicts = []
+    for _ in range(105):
+        window, verdict = slide(window, 100, WINDOW_S, 0.0)
+        verdicts.append(verdict)
+    assert sum(verdict.admitted for verdict in verdicts) == 100
+    assert verdicts[-1].retry_s == pytest.approx(60.6)
+    assert verdicts[-1].state.reset_s == 120
+    assert window is not None
+    assert [burst(window, 100, now_s) for now_s in (60.0, 60.6, 90.0, 120.0)] == [0, 1, 50, 100]
+
+
+def test_a_caller_that_spreads_its_hits_gets_the_limit_but_for_one_a_window() -> None:
+    window: Window | None = None
+    admitted = 0
+    for minute in range(10):
+        for second in range(60):
+            window, verdict = slide(window, 60, WINDOW_S, minute * 60.0 + second)
+            admitted += verdict.admitted
+    assert admitted >= 590
 
 
 def test_a_limit_of_zero_admits_nothing() -> None:
     _, verdict = slide(None, 0, WINDOW_S, 5.0)
     assert not verdict.admitted
+    assert verdict.retry_s > 0
     assert verdict.state.reset_s > 0
 
 

@@ -153,7 +153,17 @@ def test_other_databases_are_refused() -> None:
         SqliteStore("postgresql://db/penstock")
 
 
-async def test_a_database_of_the_first_schema_is_rebuilt_from_the_log_and_counts_nothing_twice(tmp_path: Path) -> None:
+# A row of what each schema kept of the log.
+OLD_SCHEMAS = {
+    "0001": "INSERT INTO audit VALUES (2, 'llm_request_completed', 1.5, 'acme', 'a1', '{}')",
+    "0002": "INSERT INTO blocks VALUES (1, 1, 0, 99, 'mac', 1.5, 1.5, x'00000000')",
+}
+
+
+@pytest.mark.parametrize("revision", OLD_SCHEMAS)
+async def test_a_database_of_an_older_schema_is_rebuilt_from_the_log_and_counts_nothing_twice(
+    tmp_path: Path, revision: str
+) -> None:
     store = SqliteStore("sqlite://")
     await store.open()
     filed = Filed(store, tmp_path / "log", segment_bytes=500)
@@ -162,7 +172,7 @@ async def test_a_database_of_the_first_schema_is_rebuilt_from_the_log_and_counts
         await append_call(log, NOON_S, cost=10, call_id=str(number))
         await filed.file([intent(str(number), "acme", 50, NOON_S), *log.records])
     await filed.file([intent("lost", "acme", 700, NOON_S)])
-    _first_schema(tmp_path / "p.db", filed.writer.end)
+    _old_schema(tmp_path / "p.db", revision, filed.writer.end)
     old = SqliteStore(f"sqlite:///{tmp_path}/p.db")
     await old.open()
     assert await old.indexed_to() == START
@@ -178,15 +188,15 @@ async def test_a_database_of_the_first_schema_is_rebuilt_from_the_log_and_counts
     await store.aclose()
 
 
-def _first_schema(path: Path, end: Position) -> None:
-    """A database as it was before the index pointed into the log, with rows in every table."""
+def _old_schema(path: Path, revision: str, end: Position) -> None:
+    """A database as an older version left it, with rows in its tables."""
     config = Config()
     config.set_main_option("script_location", str(Path(migrations.__file__).parent))
     engine = sa.create_engine(f"sqlite:///{path}")
     with engine.begin() as connection:
         config.attributes["connection"] = connection
-        command.upgrade(config, "0001")
-        connection.exec_driver_sql("INSERT INTO audit VALUES (2, 'llm_request_completed', 1.5, 'acme', 'a1', '{}')")
+        command.upgrade(config, revision)
+        connection.exec_driver_sql(OLD_SCHEMAS[revision])
         connection.exec_driver_sql("INSERT INTO daily_cost VALUES (2, 'acme', 50)")
         connection.exec_driver_sql("INSERT INTO open_intents VALUES ('lost', 2, 'acme', 700)")
         moved = "UPDATE indexed SET segment = ?, byte_offset = ?, sequence = ?, mac = ?"

@@ -6,7 +6,7 @@ import io
 import json
 from typing import Any
 
-from penstock.core.errors import RateLimited, UpstreamTimeout
+from penstock.core.errors import RateLimited, UpstreamRejected, UpstreamTimeout
 from penstock.telemetry import FailedCalls, build_logger
 from support.calls import make_call
 from support.clocks import HandClock
@@ -54,10 +54,12 @@ def test_the_console_gets_plain_lines_where_it_has_no_colours() -> None:
     assert "\x1b" not in stream.getvalue()
 
 
-def test_a_failed_call_is_one_line_without_its_message() -> None:
+def test_a_failed_call_is_one_line_with_its_ids_and_a_providers_cause() -> None:
     stream = io.StringIO()
     failed = FailedCalls(build_logger(stream, style="json"))
-    failed(make_call(), UpstreamTimeout("'sim' did not answer"), 1234.56)
+    call = make_call(request_id="mine-1")
+    call.trail.target, call.trail.provider = "fast", "sim"
+    failed(call, UpstreamTimeout("'sim' did not answer"), 1234.56)
     (line,) = _lines(stream)
     del line["time"]
     assert line == {
@@ -65,14 +67,24 @@ def test_a_failed_call_is_one_line_without_its_message() -> None:
         "level": "warning",
         "call_id": "call-1",
         "tenant": "acme",
+        "request_id": "mine-1",
         "error": "upstream_timeout",
+        "reason": "'sim' did not answer",
         "status": 504,
         "endpoint": "/v1/chat/completions",
         "task": "",
-        "target": "",
+        "target": "fast",
+        "provider": "sim",
         "attempts": 0,
         "latency_ms": 1234.6,
     }
+
+
+def test_what_a_message_says_of_the_request_is_not_logged() -> None:
+    stream = io.StringIO()
+    failed = FailedCalls(build_logger(stream, style="json"))
+    failed(make_call(), UpstreamRejected("The provider refused the request: 'my secret prompt' is too short"), 1.0)
+    assert "secret" not in stream.getvalue()
 
 
 def test_a_flood_of_failures_is_cut_and_counted() -> None:

@@ -123,6 +123,15 @@ async def test_retries_fallbacks_and_provider_errors_are_counted_by_what_was_ask
     assert value(metrics, "llm_provider_errors_total", provider="p1", error_type="upstream_cut") == 1
 
 
+async def test_a_provider_that_fails_behind_a_fixed_text_is_counted() -> None:
+    metrics = make_metrics()
+    call = dispatched(Attempt("big", "p1", "m1", 9.0, "upstream_timeout"))
+    call.trail.provider, call.trail.model, call.trail.fallback_used = "penstock", "degrade", True
+    await Run(metrics).answered(call)
+    assert value(metrics, "llm_provider_errors_total", provider="p1", error_type="upstream_timeout") == 1
+    assert value(metrics, "llm_fallbacks_total", task="chat", from_model="m1", to_model="degrade") == 1
+
+
 async def test_a_stream_that_breaks_is_its_providers_error() -> None:
     metrics = make_metrics()
     run = Run(metrics)

@@ -242,12 +242,28 @@ async def test_an_alert_comes_once_a_day_before_the_limit() -> None:
             continue
         answer.close(DISCONNECT)
         spent.append(till.spent)
-    assert [(tenant, limit) for tenant, _, limit in till.alerts] == [("acme", 2000)]
-    assert till.alerts[0][1] >= 1600
+    ((tenant, settled, _, limit),) = till.alerts
+    assert (tenant, limit) == ("acme", 2000)
+    assert settled >= 1600
     till.clock.pass_s(86_400)
     till.spend(1700)
     await till.ask(plan=plan)
     assert len(till.alerts) == 2
+
+
+async def test_an_alert_tells_spent_from_held_and_a_refused_reservation_is_neither() -> None:
+    till = Till(daily_budget_nano_usd=1000)
+    with pytest.raises(BudgetExceeded):
+        await till.ask(max_output_tokens=100_000)
+    _, in_flight = await till.ask(plan=Use("fast"), max_output_tokens=400)
+    assert till.alerts == []
+    held = till.spent
+    assert held >= 800
+    till.spend(850)
+    with pytest.raises(BudgetExceeded):
+        await till.ask()
+    assert till.alerts == [("acme", 850, held, 1000)]
+    in_flight.close(END)
 
 
 # --- the log ---

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Sequence
 from typing import Any, Protocol
 
 from penstock.core.answer import DISCONNECT, Answer, Event, Outcome
 from penstock.core.errors import PenstockError, Unavailable
+from penstock.edge.faults import fault, log_fault
 from penstock.edge.http1.face import Face, Reply, StreamReply
 from penstock.edge.http1.head import Head
 from penstock.edge.http1.rendering import CONTINUE, LAST_CHUNK, chunk
 from penstock.edge.http1.room import BodyRoom
 from penstock.edge.http1.wire import Wire
-
-logger = logging.getLogger("penstock.edge")
 
 
 class Exchange(Protocol):
@@ -202,9 +200,9 @@ class FaceExchange:
             # Either the client has gone, or the grace period of a shutdown is over.
             self._wire.abort()
             raise
-        except Exception:
-            logger.exception("a face raised something that is not a PenstockError")
-            reply = self.refusal(PenstockError("The gateway failed to answer; the operator's log says why."))
+        except Exception as error:  # noqa: BLE001 - the last resort: a face should raise PenstockErrors alone
+            reply = self.refusal(fault())
+            log_fault(error, dict(reply.headers).get(b"x-request-id", b"").decode())
         finally:
             if self._task is not None:
                 self._wire.forget(self._task)

@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from typing import Protocol
 
 import httptools
 
-from penstock.core.errors import BodyTooLarge, HeadTooLarge, InvalidRequest, PenstockError, Unavailable
+from penstock.core.errors import (
+    BodyTooLarge,
+    HeadTooLarge,
+    InvalidRequest,
+    MethodNotAllowed,
+    PenstockError,
+    Unavailable,
+)
 from penstock.edge.http1.head import Head, read_head
 from penstock.edge.http1.limits import HttpLimits
+
+_MALFORMED = "The request is not well-formed HTTP/1.1."
+_UNKNOWN = "No path here has such a method: use GET, HEAD or POST, as /docs says for each."
+# A sound request line, but for the method, which the parser does not know (tokens: RFC 9110, section 5.6.2).
+_UNKNOWN_METHOD = re.compile(rb"(?!GET |HEAD |POST )[!#$%&'*+.^_`|~0-9A-Za-z-]+ \S+ HTTP/1\.[01]\r\n")
 
 
 class Listener(Protocol):
@@ -67,8 +80,11 @@ class Intake:
             return
         except httptools.HttpParserCallbackError:
             raise
+        except httptools.HttpParserInvalidMethodError:
+            unknown = _UNKNOWN_METHOD.match(data)
+            self._refuse(MethodNotAllowed(_UNKNOWN) if unknown else InvalidRequest(_MALFORMED))
         except httptools.HttpParserError:
-            self._refuse(InvalidRequest("The request is not well-formed HTTP/1.1."))
+            self._refuse(InvalidRequest(_MALFORMED))
         if self._moved:
             self._moved = False
             self._stuck_bytes = 0

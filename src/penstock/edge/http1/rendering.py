@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from http import HTTPStatus
 from random import getrandbits
 
-from penstock.core.errors import PenstockError
+from penstock.core.errors import MethodNotAllowed, PenstockError
 from penstock.core.ports import Headers
 from penstock.dialects.openai.errors import error_body
 from penstock.edge.headers import error_headers
@@ -39,4 +39,6 @@ def error_reply(error: PenstockError) -> Reply:
     """What a request gets that no face could take, in OpenAI's form and under an id of its own."""
     request_id = b"req_%024x" % getrandbits(96)
     headers = [(b"content-type", b"application/json"), (b"x-request-id", request_id), *error_headers(error)]
+    if isinstance(error, MethodNotAllowed):  # of any path: this one was not looked at
+        headers.append((b"allow", b"GET, HEAD, POST"))
     return Reply(error.status, headers, error_body(error))

@@ -22,9 +22,15 @@ def prove(gateway: Gateway, request: Request) -> Identity | None:
     A key that is wrong is refused even where none would be needed.
     """
     key = given_key(request)
-    if key is None and gateway.keyless and is_local(request):
+    if key is not None or not gateway.keyless:
+        return gateway.authenticate(key)
+    foreign = why_not_local(request)
+    if foreign is None:
         return None
-    return gateway.authenticate(key)
+    try:
+        return gateway.authenticate(None)  # which counts it
+    except Unauthenticated as error:
+        raise Unauthenticated(f"No key is needed on this machine, but the request {foreign}. {error.message}") from None
 
 
 def require_admin(gateway: Gateway, request: Request) -> None:
@@ -69,21 +75,21 @@ def given_key(request: Request) -> str | None:
     return key or ("" if b"authorization" in headers else None)
 
 
-def is_local(request: Request) -> bool:
-    """Whether the request comes from this machine and was meant for it.
+def why_not_local(request: Request) -> str | None:
+    """What says that the request comes from elsewhere or was not meant for this machine; ``None`` when nothing does.
 
     The host name is checked against DNS rebinding, the origin against pages of other sites in a local browser.
     """
     hosts = request.headers.getlist("host")
-    origins = request.headers.getlist("origin")
-    return (
-        request.client is not None
-        and _is_loopback(request.client.host)
-        and len(hosts) == 1
-        and _is_loopback(_host_name(hosts[0]))
-        and all(_is_loopback(_host_name(origin.partition("://")[2])) for origin in origins)
-        and not any(name in request.headers for name in FORWARDED)
-    )
+    if request.client is None or not _is_loopback(request.client.host):
+        return "comes from another address"
+    if len(hosts) != 1 or not _is_loopback(_host_name(hosts[0])):
+        return "names another host in its `Host` header than localhost or 127.0.0.1"
+    if not all(_is_loopback(_host_name(origin.partition("://")[2])) for origin in request.headers.getlist("origin")):
+        return "comes from a page of another site, as its `Origin` header says"
+    if any(name in request.headers for name in FORWARDED):
+        return "was passed on by a proxy, as its headers say"
+    return None
 
 
 def _host_name(authority: str) -> str:

@@ -26,7 +26,10 @@ MEANINGS: dict[str, tuple[str, dict[str, Any]]] = {
         "Cost tags, at most 8: `team=search,feature=rerank`.",
         {"type": "string", "pattern": f"^({_NAME}={_NAME}(,{_NAME}={_NAME}){{0,7}})?$", "examples": ["team=search"]},
     ),
-    "x-penstock-explain": ("`1` answers with the routing decision and the time in each stage.", _TEXT),
+    "x-penstock-explain": (
+        "`1` answers with the routing decision and the time in each stage.",
+        {"type": "string", "enum": ["0", "1"], "default": "0"},
+    ),
 }
 
 

@@ -24,7 +24,7 @@ from penstock.edge.native.errors import failures, remember, request_id
 from penstock.edge.native.shapes import ChatAnswer, ChatRequest, TokenUsage
 from penstock.edge.native.waiting import answer_while_connected
 from penstock.edge.native.wiring import Wiring
-from penstock.edge.openai.asks import read_tags, read_trace_id
+from penstock.edge.openai.asks import read_explain, read_tags, read_trace_id
 
 NANO = 1_000_000_000
 
@@ -98,7 +98,9 @@ def compose(wiring: Wiring, request: Request, identity: Identity | None, body: b
     headers = dict(request.scope["headers"])
     invalid: PenstockError | None = None
     tags: dict[str, str] = {}
+    explain = False
     try:
+        explain = read_explain(headers)
         asked = read_model(body, ChatRequest)
         caller = as_tenant(identity, asked.tenant_id)
         tags = read_tags(headers)
@@ -130,7 +132,7 @@ def compose(wiring: Wiring, request: Request, identity: Identity | None, body: b
         input_tokens=estimate_tokens(text) if prompt is None else 0,  # a prompt is counted once it is rendered
         prompt=prompt,
         cache=asked.cache,
-        explain=asked.explain or headers.get(b"x-penstock-explain") == b"1",
+        explain=asked.explain or explain,
         tags=tags,
         invalid=invalid,
     )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import traceback
 from collections.abc import Callable
 from typing import Any
 
@@ -18,12 +16,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from penstock.core.call import Call
 from penstock.core.errors import InvalidRequest, MethodNotAllowed, NotFound, PenstockError
 from penstock.dialects.openai import error_body
+from penstock.edge.faults import fault, log_fault
 from penstock.edge.headers import error_headers
 from penstock.edge.native.body import explain
 from penstock.edge.native.shapes import ErrorBody
 from penstock.edge.openai.asks import read_request_id
-
-log = logging.getLogger("penstock.edge")
 
 # Served before ASGI by the data plane's own protocol; what reaches this part came with another method.
 DATA_PLANE_PATHS = frozenset({"/v1/chat/completions"})
@@ -110,16 +107,9 @@ class Guard:
         except ClientDisconnect:
             pass  # nobody is left to be told
         except Exception as error:  # noqa: BLE001 - the last resort: the caller gets a fixed text, the log the place
-            _log(request, error)
+            log_fault(error, request_id(request))
             if not started:
-                fault = PenstockError("The gateway failed. Give the operator the request id in `x-request-id`.")
-                await render(request, fault)(scope, receive, send_with_id)
-
-
-def _log(request: Request, error: Exception) -> None:
-    """Where it happened and what kind it was; an exception's own text may hold a prompt."""
-    frames = "".join(traceback.format_tb(error.__traceback__))
-    log.error("unexpected %s in request %s\n%s", type(error).__name__, request_id(request), frames)
+                await render(request, fault())(scope, receive, send_with_id)
 
 
 async def _told(request: Request, error: Exception) -> Response:

@@ -66,5 +66,5 @@ async def _limit(wiring: Wiring, request: Request) -> None:
     if not verdict.admitted:
         raise RateLimited(
             f"More than {limit} health checks a minute from this address; ask less often.",
-            retry_after_s=verdict.state.reset_s,
+            retry_after_s=verdict.retry_s,
         )

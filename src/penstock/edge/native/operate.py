@@ -70,6 +70,7 @@ def audit_routes(wiring: Wiring) -> APIRouter:
             AuditQuery(
                 tenant=_readable_tenant(wiring, request, asked.tenant_id),
                 trace_id=asked.trace_id,
+                request_id=asked.request_id,
                 since_s=read_time(asked.since, "since"),
                 until_s=read_time(asked.until, "until"),
                 limit=asked.limit,

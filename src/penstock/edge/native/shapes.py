@@ -166,7 +166,8 @@ class AuditFilter(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     tenant_id: Name | None = Field(None, description="One tenant's events.")
-    trace_id: Name | None = Field(None, description="One call's event.")
+    trace_id: Name | None = Field(None, description="Events of one trace.")
+    request_id: Name | None = Field(None, description="Events of the call that was answered with this `x-request-id`.")
     since: Time | None = Field(None, description="Not before this time.")
     until: Time | None = Field(None, description="Before this time.")
     limit: int = Field(50, ge=1, le=500, description="How many.")

@@ -57,7 +57,7 @@ def read_asks(headers: Mapping[bytes, bytes]) -> Asks:
             task=read_task(headers),
             user=read_user(headers),
             cache=read_cache_use(headers),
-            explain=headers.get(b"x-penstock-explain") == b"1",
+            explain=read_explain(headers),
             tags=read_tags(headers),
         )
     except InvalidParameter as error:
@@ -124,6 +124,14 @@ def read_cache_use(headers: Mapping[bytes, bytes]) -> CacheUse:
     if use is None:
         raise InvalidParameter("x-penstock-cache must be on, off or auto.", param="x-penstock-cache")
     return use
+
+
+def read_explain(headers: Mapping[bytes, bytes]) -> bool:
+    """Whether ``x-penstock-explain`` asks for the decision. Raises ``InvalidParameter``."""
+    value = headers.get(b"x-penstock-explain", b"")
+    if value not in {b"", b"0", b"1"}:
+        raise InvalidParameter("x-penstock-explain must be 1 or 0.", param="x-penstock-explain")
+    return value == b"1"
 
 
 def read_tags(headers: Mapping[bytes, bytes]) -> dict[str, str]:

@@ -13,6 +13,7 @@ from penstock.core.policy import TimeLimits
 from penstock.core.ports import Clock, Gateway
 from penstock.dialects.openai.errors import DONE, error_body, error_event
 from penstock.dialects.openai.request import ChatRequest, read_chat
+from penstock.edge.faults import fault, log_fault
 from penstock.edge.headers import answer_headers, error_headers
 from penstock.edge.http1.face import Reply, StreamReply
 from penstock.edge.http1.head import Head
@@ -84,7 +85,10 @@ class OpenAIFace:
         try:
             answer = await self._gateway.answer(call)
         except PenstockError as error:
-            return Reply(error.status, [_JSON, *error_headers(error, call)], error_body(error))
+            return _refuse(call, error)
+        except Exception as error:  # noqa: BLE001 - known by the call's id, in the log as in the audit
+            log_fault(error, call.request_id)
+            return _refuse(call, fault())
         try:
             if answer.body is not None:
                 # Delivered as far as we can know; closing first lets the stages settle, and the headers state the cost.
@@ -139,6 +143,10 @@ class OpenAIFace:
             tags=asks.tags,
             invalid=invalid,
         )
+
+
+def _refuse(call: Call, error: PenstockError) -> Reply:
+    return Reply(error.status, [_JSON, *error_headers(error, call)], error_body(error))
 
 
 def _dress(call: Call, answer: Answer) -> Reply | StreamReply:
