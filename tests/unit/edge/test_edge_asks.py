@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from penstock.core.errors import InvalidParameter
-from penstock.edge.openai.asks import Asks, read_asks, read_key, read_request_id, read_tags, read_trace_id, read_user
+from penstock.edge.asks import Asks, read_asks, read_key, read_request_id, read_tags, read_trace_id, read_user
 
 TRACE = b"0af7651916cd43dd8448eb211c80319c"
 SPAN = b"b7ad6b7169203331"

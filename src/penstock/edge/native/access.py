@@ -10,7 +10,7 @@ from starlette.requests import Request
 from penstock.core.call import Identity
 from penstock.core.errors import InvalidParameter, PermissionDenied, Unauthenticated
 from penstock.core.ports import Gateway
-from penstock.edge.openai.asks import read_key
+from penstock.edge.asks import read_key
 
 # Any of these says that somebody else's request is being passed on, whatever the peer's address is.
 FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")

@@ -16,6 +16,7 @@ from penstock.core.ports import Gateway
 from penstock.core.tokens import estimate_tokens
 from penstock.dialects.json_body import read_object
 from penstock.dialects.openai import Completion, compose_fields, read_completion
+from penstock.edge.asks import read_asks
 from penstock.edge.headers import answer_headers
 from penstock.edge.native.access import as_tenant, prove
 from penstock.edge.native.asked_headers import parameters
@@ -24,7 +25,6 @@ from penstock.edge.native.errors import failures, remember, request_id
 from penstock.edge.native.shapes import ChatAnswer, ChatRequest, TokenUsage
 from penstock.edge.native.waiting import answer_while_connected
 from penstock.edge.native.wiring import Wiring
-from penstock.edge.openai.asks import read_explain, read_tags, read_trace_id
 
 NANO = 1_000_000_000
 
@@ -96,16 +96,13 @@ def compose(wiring: Wiring, request: Request, identity: Identity | None, body: b
     What is invalid becomes a call too, to be counted, limited and recorded.
     """
     headers = dict(request.scope["headers"])
-    invalid: PenstockError | None = None
-    tags: dict[str, str] = {}
-    explain = False
+    asks = read_asks(headers)
+    invalid: PenstockError | None = asks.invalid
     try:
-        explain = read_explain(headers)
         asked = read_model(body, ChatRequest)
         caller = as_tenant(identity, asked.tenant_id)
-        tags = read_tags(headers)
     except (InvalidRequest, PermissionDenied) as error:
-        asked, caller, invalid = NOTHING_ASKED, blamed(wiring.gateway, identity, body), error
+        asked, caller, invalid = NOTHING_ASKED, blamed(wiring.gateway, identity, body), invalid or error
     prompt = None
     messages: list[dict[str, str]] = []
     text = asked.message or ""
@@ -117,7 +114,7 @@ def compose(wiring: Wiring, request: Request, identity: Identity | None, body: b
     return Call(
         call_id=wiring.new_id(),
         request_id=request_id(request),
-        trace_id=read_trace_id(headers) or urandom(16).hex(),
+        trace_id=asks.trace_id or urandom(16).hex(),
         endpoint="/chat",
         dialect="openai",
         identity=caller,
@@ -132,8 +129,8 @@ def compose(wiring: Wiring, request: Request, identity: Identity | None, body: b
         input_tokens=estimate_tokens(text) if prompt is None else 0,  # a prompt is counted once it is rendered
         prompt=prompt,
         cache=asked.cache,
-        explain=asked.explain or explain,
-        tags=tags,
+        explain=asked.explain or asks.explain,
+        tags=asks.tags,
         invalid=invalid,
     )
 

@@ -16,11 +16,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from penstock.core.call import Call
 from penstock.core.errors import InvalidRequest, MethodNotAllowed, NotFound, PenstockError
 from penstock.dialects.openai import error_body
+from penstock.edge.asks import read_request_id
 from penstock.edge.faults import fault, log_fault
 from penstock.edge.headers import error_headers
 from penstock.edge.native.body import explain
 from penstock.edge.native.shapes import ErrorBody
-from penstock.edge.openai.asks import read_request_id
 
 # Served before ASGI by the data plane's own protocol; what reaches this part came with another method.
 DATA_PLANE_PATHS = frozenset({"/v1/chat/completions"})

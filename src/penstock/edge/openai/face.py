@@ -13,11 +13,11 @@ from penstock.core.policy import TimeLimits
 from penstock.core.ports import Clock, Gateway
 from penstock.dialects.openai.errors import DONE, error_body, error_event
 from penstock.dialects.openai.request import ChatRequest, read_chat
+from penstock.edge.asks import read_asks, read_key, read_request_id
 from penstock.edge.faults import fault, log_fault
 from penstock.edge.headers import answer_headers, error_headers
 from penstock.edge.http1.face import Reply, StreamReply
 from penstock.edge.http1.head import Head
-from penstock.edge.openai.asks import read_asks, read_key, read_request_id
 
 # "Settled: Deadlines" of the requirements.
 V1_LIMITS = TimeLimits(total_s=600.0, first_content_s=60.0, idle_gap_s=60.0)

@@ -1,4 +1,4 @@
-"""What a caller asks of the gateway in headers, beside OpenAI's body. Pure."""
+"""What a caller asks of the gateway in headers, on every edge. Pure."""
 
 from __future__ import annotations
 
