@@ -14,38 +14,12 @@ import pytest
 from penstock.core.errors import UpstreamError, UpstreamMisconfigured, UpstreamUnavailable
 from penstock.core.ports import Endpoint, Origin
 from penstock.transport import HttpTransport, Proxies, TransportLimits
+from support.tunnels import Tunnels
 from support.wire import Script, answering, peer_closed, read_request, scripted_server
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 NAME = "llm.test"
 CREDENTIALS = b"Basic dXNlcjpodW50ZXIy"  # user:hunter2
-
-
-class Tunnels:
-    """A proxy that connects every CONNECT to ``port`` of this machine, whatever it asks for; keeps the heads."""
-
-    def __init__(self, port: int) -> None:
-        self.port = port
-        self.heads: list[bytes] = []
-
-    async def script(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head, _ = await read_request(reader)
-        self.heads.append(head)
-        inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", self.port)
-        for byte in b"HTTP/1.1 200 Connection established\r\nvia: a proxy\r\n\r\n":
-            writer.write(bytes([byte]))
-            await asyncio.sleep(0)
-        try:
-            await asyncio.gather(_pipe(reader, inner_writer), _pipe(inner_reader, writer))
-        finally:
-            inner_writer.transport.abort()
-
-
-async def _pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    while data := await reader.read(65536):
-        writer.write(data)
-        await writer.drain()
-    writer.close()
 
 
 def proxies(port: int, *, bypass: str = "", user: str = "user:hunter2@", host: str = "127.0.0.1") -> Proxies:

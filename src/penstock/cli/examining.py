@@ -11,6 +11,7 @@ from msgspec import Struct
 from penstock.config import ConfigError, Problem, Settings, load_settings
 from penstock.prompts import PromptsInvalid, Registry
 from penstock.providers import FAULT_KINDS, KINDS
+from penstock.transport import Proxies, ProxyInvalid
 
 # Options of ``penstock serve``, by the variable that they stand for.
 _OPTIONS = {"PENSTOCK_SERVER_HOST": "--host", "PENSTOCK_SERVER_PORT": "--port"}
@@ -36,7 +37,7 @@ class Examination(Struct, frozen=True):
 
 
 def examine(config: Path, overrides: Mapping[str, str] | None = None) -> Examination:
-    """Read config and prompts, and look where the database is to be; ``overrides`` are laid over the environment."""
+    """Read config, prompts and proxies, and look where the database is to be; ``overrides`` are laid over ``os.environ``."""
     overrides = overrides or {}
     options = {name: _OPTIONS[name] for name in overrides}
     env = {**os.environ, **overrides}
@@ -45,7 +46,7 @@ def examine(config: Path, overrides: Mapping[str, str] | None = None) -> Examina
     except ConfigError as error:
         return Examination(None, tuple(Finding(str(config), problem) for problem in error.problems))
     findings = [Finding(str(config), problem) for problem in settings.warnings]
-    findings += [Finding(str(config), problem) for problem in _store(settings)]
+    findings += [Finding(str(config), problem) for problem in (*_store(settings), *_proxies(env))]
     findings += _prompts(settings)
     return Examination(settings, tuple(findings))
 
@@ -57,6 +58,13 @@ def _store(settings: Settings) -> Iterator[Problem]:
     elif not os.access(folder, os.W_OK | os.X_OK):
         text = f"the folder {folder} is not writable"
         yield Problem(0, 0, "store.url", text, "give it to the user who runs the gateway, or choose another")
+
+
+def _proxies(env: Mapping[str, str]) -> Iterator[Problem]:
+    try:
+        Proxies.of(env)
+    except ProxyInvalid as error:
+        yield Problem(0, 0, error.variable, str(error), error.suggestion)
 
 
 def _prompts(settings: Settings) -> Iterator[Finding]:

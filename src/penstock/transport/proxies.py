@@ -93,6 +93,11 @@ class Proxies:
         """From ``http_proxy``, ``https_proxy`` and ``no_proxy``, each also in capitals. Raises ``ProxyInvalid``."""
         return cls(_proxy("http_proxy", env), _proxy("https_proxy", env), _given("no_proxy", env)[1])
 
+    @property
+    def shown(self) -> dict[str, str]:
+        """Each scheme that has a proxy, and where that is; no password."""
+        return {scheme: str(proxy) for scheme, proxy in self._by_scheme.items() if proxy is not None}
+
     def proxy_for(self, origin: Origin) -> Proxy | None:
         """The proxy to go through; ``None`` for none."""
         proxy = self._by_scheme[origin.scheme]
