@@ -113,7 +113,7 @@ class Provider(Section):
         description="Address of the API up to and with its version, such as `https://api.openai.com/v1`.",
     )
     api_key: SecretStr | None = Field(default=None, min_length=1, description="The provider's key, as `$ENV_NAME`.")
-    ca_file: Path | None = Field(default=None, description="Certificates (PEM) to trust instead of the system's.")
+    ca_file: Path | None = Field(default=None, description="Certificates (PEM) to trust beside the system's.")
     tls_verify: bool = Field(
         default=True, description="Whether it must prove who it is; false only with `server.environment: development`."
     )
