@@ -200,17 +200,17 @@ async def test_a_name_is_looked_up_once_for_many_connections() -> None:
     assert asked == 1
 
 
-async def test_small_writes_are_not_held_back_and_a_dead_peer_is_noticed() -> None:
-    async with scripted_server(answering(OK)) as (host, port):
-        origin = Origin("http", host, port)
-        dialer = dialer_to(Names(standing_for(), lambda: 0.0), origin)
+@pytest.mark.parametrize("addresses", [["127.0.0.1"], ["127.0.0.1", "127.0.0.2"]], ids=["one", "several"])
+async def test_small_writes_are_not_held_back_and_a_dead_peer_is_noticed(addresses: list[str]) -> None:
+    async with scripted_server(answering(OK)) as (_, port):
+        origin = Origin("http", NAME, port)
         opened: list[Seen] = []
 
         def make() -> Connection:
             opened.append(Seen(1024, lambda _connection, _reusable: None, asyncio.get_running_loop()))
             return opened[-1]
 
-        connection = await dialer.dial(origin, make)
+        connection = await dialer_to(Names(standing_for(*addresses), lambda: 0.0), origin).dial(origin, make)
         sock = opened[0].transport.get_extra_info("socket")
         assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
         assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)

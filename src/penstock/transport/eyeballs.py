@@ -11,10 +11,6 @@ from typing import Any
 
 DELAY_S = 0.25  # RFC 8305, section 8: the recommended delay between two attempts
 
-# A gateway between forgets a silent connection, AWS's after 350 s, in the middle of a long answer; a dead peer is known
-# after 2 minutes. https://docs.aws.amazon.com/vpc/latest/userguide/nat-gateway-troubleshooting.html (2026-11-21)
-_KEEPALIVE = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 15, "TCP_KEEPCNT": 4}
-
 
 def interleaved(addresses: list[str]) -> list[str]:
     """The families in turn, the resolver's favourite first (section 4)."""
@@ -79,15 +75,11 @@ async def first_connected(
 
 
 async def connected(address: str, port: int) -> socket.socket:
-    """A TCP connection whose small writes go out at once and whose peer is probed. Raises ``OSError``."""
+    """A TCP connection. Raises ``OSError``."""
+    # asyncio sets TCP_NODELAY on a socket that says its protocol's number.
     sock = socket.socket(_family(address), socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         sock.setblocking(False)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        for name, value in _KEEPALIVE.items():
-            if hasattr(socket, name):  # not everywhere
-                sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
         await asyncio.get_running_loop().sock_connect(sock, (address, port))
     except BaseException:
         sock.close()
