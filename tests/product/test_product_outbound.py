@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import resource
 import shutil
 import subprocess
 from pathlib import Path
@@ -14,7 +16,7 @@ from openai import AsyncOpenAI
 from support.server import Gateway, environment, penstock, running
 from support.tls import make_certificates, server_context
 from support.tunnels import Tunnels
-from support.upstream_server import upstream_server
+from support.upstream_server import Asked, Upstream, begin_stream, send, text_event, upstream_server
 from support.wire import scripted_server
 
 CONFIG = """
@@ -75,6 +77,53 @@ async def test_providers_are_reached_through_the_proxy_of_the_environment(tmp_pa
     assert [asked.head for asked in plain.asked] == ["POST http://plain.test/v1/chat/completions HTTP/1.1"]
     assert f"127.0.0.1:{tunnel_port}" in log
     assert "hunter2" not in log
+
+
+async def test_slow_clients_hold_back_their_upstreams_and_take_little_memory(tmp_path: Path) -> None:
+    streams, events = 3, 1500  # 24 MB each, if nobody held back; kernels hold a third of it
+    event = text_event("x" * 16_000)
+    sent = [0]
+
+    async def reply(upstream: Upstream, asked: Asked, writer: asyncio.StreamWriter) -> None:
+        del upstream, asked
+        await begin_stream(writer)
+        for _ in range(events):
+            await send(writer, event)
+            sent[0] += 1
+        await send(writer, text_event("", "stop") + b"data: [DONE]\n\n")
+        writer.write(b"0\r\n\r\n")
+
+    async with upstream_server() as upstream:
+        upstream.reply = reply
+        provider = f"{{kind: openai_compatible, base_url: 'http://127.0.0.1:{upstream.port}/v1'}}"
+        with running(write(tmp_path, provider, provider), tmp_path, ACME_KEY=KEY) as gateway:
+            host, _, port = gateway.address.partition(":")
+            body = json.dumps({"model": "one", "messages": HELLO, "stream": True}).encode()
+            head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {KEY}\r\n"
+            request = f"{head}content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n".encode() + body
+            before_bytes = resident_bytes(gateway)
+            opened = [await asyncio.open_connection(host, int(port)) for _ in range(streams)]
+            for _, writer in opened:
+                writer.write(request)
+            for reader, _ in opened:
+                assert (await reader.readline()).startswith(b"HTTP/1.1 200")
+            before = -1
+            while sent[0] != before:  # a standstill is the absence of an event
+                before = sent[0]
+                await asyncio.sleep(0.3)
+            assert sent[0] < streams * events * 0.75
+            assert resident_bytes(gateway) - before_bytes < 10_000_000
+            for reader, writer in opened:
+                tail = b""
+                while b"data: [DONE]" not in tail:
+                    tail = tail[-20:] + await reader.read(1_000_000)
+                writer.close()
+            assert sent[0] == streams * events
+
+
+def resident_bytes(gateway: Gateway) -> int:
+    pages = int(Path(f"/proc/{gateway.process.pid}/statm").read_text().split()[1])
+    return pages * resource.getpagesize()
 
 
 async def test_a_development_environment_may_leave_a_provider_unverified_and_says_so_at_every_start(
