@@ -77,6 +77,8 @@ class Names:
         try:
             addresses = await self._lookup(name)
         except (OSError, UnicodeError) as error:
+            if _is_final(error):
+                self._known.pop(name, None)
             return error
         finally:
             del self._asking[name]

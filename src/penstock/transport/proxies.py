@@ -124,10 +124,9 @@ def _proxy(name: str, env: Mapping[str, str]) -> Proxy | None:
     try:
         url = urlsplit(value if "://" in value else f"http://{value}")
         host, port, user = url.hostname, url.port or 80, unquote(url.username or "")
+        credentials = f"{user}:{unquote(url.password or '')}".encode()
     except ValueError:
         raise ProxyInvalid(variable) from None
     if url.scheme != "http" or not host or url.path.strip("/") or url.query or url.fragment or ":" in user:
         raise ProxyInvalid(variable)
-    if url.username is None:
-        return Proxy(host, port)
-    return Proxy(host, port, b"Basic " + b64encode(f"{user}:{unquote(url.password or '')}".encode()))
+    return Proxy(host, port, None if url.username is None else b"Basic " + b64encode(credentials))

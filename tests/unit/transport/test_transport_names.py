@@ -111,10 +111,11 @@ async def test_an_old_answer_does_not_outlive_its_name() -> None:
     resolver = Resolver("1.1.1.1")
     names = resolver.names()
     await names.addresses("a")
-    resolver.answer = NOT_FOUND
     resolver.now_s += FRESH_S
-    with pytest.raises(Unreachable, match="name not found"):
-        await names.addresses("a")
+    for answer, reason in ((NOT_FOUND, "name not found"), (TRY_LATER, "cannot be resolved now")):
+        resolver.answer = answer
+        with pytest.raises(Unreachable, match=reason):
+            await names.addresses("a")
 
 
 async def test_a_doubtful_answer_is_asked_for_again_at_once_but_still_serves() -> None:
