@@ -67,6 +67,12 @@ class Names:
         if known is not None:
             known.fresh_until_s = self._clock()
 
+    def prefer(self, name: str, address: str) -> None:
+        """This one connected first: try it first for as long as the answer is kept (RFC 8305, section 4)."""
+        known = self._known.get(name)
+        if known is not None and address in known.addresses:
+            known.addresses = [address, *(each for each in known.addresses if each != address)]
+
     # --- within ---
 
     def _ask(self, name: str) -> asyncio.Task[_Outcome]:

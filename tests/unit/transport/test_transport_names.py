@@ -129,6 +129,18 @@ async def test_a_doubtful_answer_is_asked_for_again_at_once_but_still_serves() -
     assert resolver.asked == ["a", "a"]
 
 
+async def test_an_address_that_proved_itself_comes_first_until_the_resolver_is_asked_again() -> None:
+    resolver = Resolver("1.1.1.1", "1.1.1.2", "1.1.1.3")
+    names = resolver.names()
+    await names.addresses("a")
+    names.prefer("a", "1.1.1.3")
+    names.prefer("a", "9.9.9.9")
+    names.prefer("never heard of", "1.1.1.1")
+    assert await names.addresses("a") == ["1.1.1.3", "1.1.1.1", "1.1.1.2"]
+    resolver.now_s += FRESH_S
+    assert await names.addresses("a") == ["1.1.1.1", "1.1.1.2", "1.1.1.3"]
+
+
 async def test_names_are_bounded_and_the_oldest_goes() -> None:
     resolver = Resolver("1.1.1.1")
     names = resolver.names()
