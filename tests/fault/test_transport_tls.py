@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import sys
+from collections.abc import Callable, Coroutine
 from pathlib import Path
+from typing import Any
 
 import pytest
 import uvloop
 
 from penstock.core.errors import UpstreamCut, UpstreamUnavailable
 from penstock.core.ports import Endpoint, Origin
-from penstock.transport import HttpTransport
+from penstock.transport import HttpTransport, Proxies, TransportLimits
+from penstock.transport.connection import Connection
+from penstock.transport.dialing import Dialer
+from penstock.transport.names import Names, system_lookup
 from penstock.transport.tls import client_context
 from support.tls import server_context
-from support.wire import answering, peer_closed, read_request, scripted_server
+from support.wire import Script, answering, peer_closed, read_request, scripted_server
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 
@@ -108,70 +114,91 @@ async def test_a_body_without_a_length_counts_only_when_tls_was_closed_in_order(
         await transport.aclose()
 
 
+# --- resumed sessions: asked for here where the interpreter would rather not ---
+
+
+def resuming_dialer(origin: Origin, certificates: Path) -> Callable[[], Coroutine[Any, Any, bytes]]:
+    """Asks ``origin`` over a connection of its own."""
+    context = client_context(str(certificates / "ca.pem"))
+    context.resumes = True
+    dialer = Dialer(
+        context,
+        Names(system_lookup, lambda: 0.0),
+        named_origins=frozenset({origin}),
+        proxies=Proxies(),
+        limits=TransportLimits(),
+    )
+
+    async def ask_once() -> bytes:
+        loop = asyncio.get_running_loop()
+        connection = await dialer.dial(origin, lambda: Connection(1024, lambda _connection, _reusable: None, loop))
+        response = await connection.exchange(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n", bodiless=False)
+        body = await response.read(100)
+        connection.abort()
+        return body
+
+    return ask_once
+
+
+def noting(resumed: list[bool]) -> Script:
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        resumed.append(writer.get_extra_info("ssl_object").session_reused)
+        writer.write(OK)
+        await peer_closed(reader)
+
+    return script
+
+
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 async def test_a_session_is_resumed_by_the_next_connections_and_not_needed_by_a_server_that_forgot_it(
     certificates: Path, version: ssl.TLSVersion
 ) -> None:
     resumed: list[bool] = []
-
-    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await read_request(reader)
-        resumed.append(writer.get_extra_info("ssl_object").session_reused)
-        writer.write(OK.replace(b"\r\n\r\n", b"\r\nconnection: close\r\n\r\n"))
-
-    port = 0
-    for restarts in range(2):
-        tls = server_context(certificates)
-        tls.maximum_version = version
-        async with scripted_server(script, tls=tls, port=port) as (_, port):
-            origin = Origin("https", "localhost", port)
-            if not restarts:
-                transport = transport_to(origin, certificates / "ca.pem")
-            assert await ask(transport, origin) == b"ok"
-            assert await asyncio.gather(*(ask(transport, origin) for _ in range(10))) == [b"ok"] * 10
+    async with scripted_server(noting(resumed), tls=server_context(certificates, version)) as (_, port):
+        ask_once = resuming_dialer(Origin("https", "localhost", port), certificates)
+        assert await ask_once() == b"ok"
+        assert await asyncio.gather(*(ask_once() for _ in range(10))) == [b"ok"] * 10
+    async with scripted_server(noting(resumed), tls=server_context(certificates, version), port=port):
+        assert await ask_once() == b"ok"
+        assert await asyncio.gather(*(ask_once() for _ in range(10))) == [b"ok"] * 10
     assert resumed == ([False] + [True] * 10) * 2
-    await transport.aclose()
 
 
-async def test_many_first_connections_at_once_wait_for_no_session(
-    certificates: Path, server_tls: ssl.SSLContext
-) -> None:
-    async with scripted_server(answering(OK), tls=server_tls) as (_, port):
-        origin = Origin("https", "localhost", port)
-        transport = transport_to(origin, certificates / "ca.pem")
-        assert await asyncio.gather(*(ask(transport, origin) for _ in range(20))) == [b"ok"] * 20
-        await transport.aclose()
+async def test_many_first_connections_at_once_wait_for_no_session(certificates: Path) -> None:
+    resumed: list[bool] = []
+    async with scripted_server(noting(resumed), tls=server_context(certificates)) as (_, port):
+        ask_once = resuming_dialer(Origin("https", "localhost", port), certificates)
+        assert await asyncio.gather(*(ask_once() for _ in range(20))) == [b"ok"] * 20
 
 
-async def test_a_handshake_that_failed_leaves_nothing_for_the_next(
-    certificates: Path, server_tls: ssl.SSLContext
-) -> None:
+async def test_a_connection_that_could_not_be_opened_leaves_nothing_for_the_next(certificates: Path) -> None:
     """A server that breaks the handshake of a resumed session would otherwise be out of reach for good."""
-    closing = OK.replace(b"\r\n\r\n", b"\r\nconnection: close\r\n\r\n")
 
     async def plain(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(1)
         writer.write(b"HTTP/1.1 400 Bad\r\n\r\n")
 
     resumed: list[bool] = []
-
-    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await read_request(reader)
-        resumed.append(writer.get_extra_info("ssl_object").session_reused)
-        writer.write(closing)
-
-    async with scripted_server(script, tls=server_tls) as (_, port):
-        origin = Origin("https", "localhost", port)
-        transport = transport_to(origin, certificates / "ca.pem")
+    tls = server_context(certificates)
+    async with scripted_server(noting(resumed), tls=tls) as (_, port):
+        ask_once = resuming_dialer(Origin("https", "localhost", port), certificates)
         for _ in range(2):
-            assert await ask(transport, origin) == b"ok"
+            assert await ask_once() == b"ok"
     async with scripted_server(plain, port=port):
         with pytest.raises(UpstreamUnavailable, match="the TLS handshake failed"):
-            await ask(transport, origin)
-    async with scripted_server(script, tls=server_tls, port=port):
-        assert await ask(transport, origin) == b"ok"
-    await transport.aclose()
+            await ask_once()
+    async with scripted_server(noting(resumed), tls=tls, port=port):
+        assert await ask_once() == b"ok"
     assert resumed == [False, True, False]
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 12, 8), reason="this interpreter can be asked for sessions")
+def test_an_interpreter_that_leaks_sessions_is_not_asked_for_them() -> None:
+    assert not client_context().resumes
+
+
+# --- verification ---
 
 
 async def test_without_verification_whoever_answers_is_trusted(server_tls: ssl.SSLContext) -> None:

@@ -23,9 +23,10 @@ def make_certificates(folder: Path) -> Path:
     return folder
 
 
-def server_context(certificates: Path) -> ssl.SSLContext:
-    """What such a server speaks TLS with; a new one knows no session of an earlier one."""
+def server_context(certificates: Path, version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3) -> ssl.SSLContext:
+    """What such a server speaks TLS with, up to ``version``; a new one knows no session of an earlier one."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(certificates / "server.pem", certificates / "server.key")
+    context.maximum_version = version
     context.set_alpn_protocols(["h2", "http/1.1"])
     return context
