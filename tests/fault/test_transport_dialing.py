@@ -75,14 +75,15 @@ async def test_a_first_address_that_swallows_everything_costs_a_quarter_of_a_sec
         began_s = loop.time()
         assert await ask() == b"ok"
         assert 0.24 <= loop.time() - began_s < 2
-        async with asyncio.timeout(0.2):
-            assert await ask() == b"ok"
+        began_s = loop.time()
+        assert [await ask() for _ in range(4)] == [b"ok"] * 4
+        assert loop.time() - began_s < 0.9  # not four times a quarter
 
 
 async def test_a_first_address_that_refuses_costs_nothing() -> None:
     async with scripted_server(answering(OK)) as (_, port):
         lookup = standing_for("127.0.0.2", "::1", "127.0.0.3", "127.0.0.1")
-        async with asyncio.timeout(0.2), transport_to(port, lookup) as ask:
+        async with asyncio.timeout(0.7), transport_to(port, lookup) as ask:  # three failures, no quarter for any
             assert await ask() == b"ok"
 
 

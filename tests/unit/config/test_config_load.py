@@ -295,31 +295,6 @@ def test_each_mistake_is_told_where_it_stands(tmp_path: Path, text: str, path: s
     assert [(each.path, each.severity) for each in problems] == [(path, severity)]
 
 
-UNVERIFIED = MODELS + "providers: {sim: {kind: openai_compatible, base_url: 'https://%s/v1', tls_verify: false}}\n"
-
-
-@pytest.mark.parametrize("host", ["llm.test", "10.0.0.1", "127.0.0.1", "localhost"])
-def test_tls_is_unverified_in_a_declared_development_environment_alone(tmp_path: Path, host: str) -> None:
-    text = UNVERIFIED % host
-    for production in (text, text + "server: {environment: production}\n"):
-        (problem,) = problems_of(tmp_path, production)
-        assert (problem.path, problem.severity) == ("providers.sim.tls_verify", "error")
-        assert problem.suggestion == "give its CA as `ca_file`, or declare `server.environment: development`"
-    (problem,) = problems_of(tmp_path, text + "server: {environment: development}\n")
-    assert (problem.path, problem.severity) == ("providers.sim.tls_verify", "warning")
-    (problem,) = problems_of(tmp_path, text, {"PENSTOCK_SERVER_ENVIRONMENT": "development"})
-    assert problem.severity == "warning"
-
-
-@pytest.mark.parametrize("environment", ["dev", "Development", "test"])
-def test_an_environment_of_another_name_is_none(tmp_path: Path, environment: str) -> None:
-    problems = problems_of(tmp_path, UNVERIFIED % "llm.test" + f"server: {{environment: {environment}}}\n")
-    assert {each.path: each.severity for each in problems} == {
-        "server.environment": "error",
-        "providers.sim.tls_verify": "error",
-    }
-
-
 def test_ways_to_fail_are_given_from_outside(tmp_path: Path) -> None:
     path = tmp_path / "c.yaml"
     path.write_text(MODELS + "providers: {sim: {kind: simulated, fail_kind: eror_500}}\n")

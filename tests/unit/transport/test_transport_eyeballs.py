@@ -92,7 +92,7 @@ async def refuse() -> None:
 
 async def test_a_failure_is_followed_at_once() -> None:
     attempts = Attempts(a=refuse, b=refuse, c=succeed, d=succeed)
-    async with asyncio.timeout(0.1):
+    async with asyncio.timeout(0.45):
         (await first_connected(["a", "b", "c", "d"], attempts.connect)).close()
     assert attempts.begun == ["a", "b", "c"]
     assert attempts.still_open == 0
