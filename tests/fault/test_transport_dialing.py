@@ -6,7 +6,7 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -169,7 +169,7 @@ async def test_whatever_the_resolver_says_and_whenever_no_private_address_is_con
         for kept in (False, True) * len(answers):
             now_s += 0 if kept else 3600
             with pytest.raises(UpstreamUnavailable, match="its address is private"):
-                await dialer.dial(Origin("http", NAME, port), _connection)
+                await dialer.dial(Origin("http", NAME, port), _never)
     assert not answers
     assert not connected.is_set()
 
@@ -208,30 +208,28 @@ async def test_a_name_is_looked_up_once_for_many_connections() -> None:
 async def test_small_writes_are_not_held_back_and_a_dead_peer_is_noticed(addresses: list[str]) -> None:
     async with scripted_server(answering(OK)) as (_, port):
         origin = Origin("http", NAME, port)
-        opened: list[Seen] = []
-
-        def make() -> Connection:
-            opened.append(Seen(1024, lambda _connection, _reusable: None, asyncio.get_running_loop()))
-            return opened[-1]
-
-        connection = await dialer_to(Names(standing_for(*addresses), lambda: 0.0), origin).dial(origin, make)
-        sock = opened[0].transport.get_extra_info("socket")
+        opened = Opened()
+        await dialer_to(Names(standing_for(*addresses), lambda: 0.0), origin).dial(origin, opened.itself)
+        sock = opened.transport.get_extra_info("socket")
         assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
         assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
         if hasattr(socket, "TCP_KEEPIDLE"):
             assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 60
-        connection.abort()
+        opened.transport.abort()
 
 
-class Seen(Connection):
-    """Shows its transport."""
+class Opened(asyncio.Protocol):
+    """In a connection's place: keeps the transport."""
 
-    transport: asyncio.BaseTransport
+    transport: asyncio.Transport
+    lost = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = transport
-        super().connection_made(transport)
+        self.transport = cast("asyncio.Transport", transport)
+
+    def itself(self) -> Connection:
+        return cast("Connection", self)
 
 
-def _connection() -> Connection:
-    return Connection(1024, lambda _connection, _reusable: None, asyncio.get_running_loop())
+def _never() -> Connection:
+    raise AssertionError("nothing is connected to")

@@ -15,8 +15,9 @@ import uvloop
 from penstock.core.errors import UpstreamCut, UpstreamUnavailable
 from penstock.core.ports import Endpoint, Origin
 from penstock.transport import HttpTransport, Proxies, TransportLimits
-from penstock.transport.connection import Connection
 from penstock.transport.dialing import Dialer
+from penstock.transport.lane import Lane
+from penstock.transport.message import RequestHead
 from penstock.transport.names import Names, system_lookup
 from penstock.transport.tls import client_context
 from support.tls import server_context
@@ -118,7 +119,7 @@ async def test_a_body_without_a_length_counts_only_when_tls_was_closed_in_order(
 
 
 def resuming_dialer(origin: Origin, certificates: Path) -> Callable[[], Coroutine[Any, Any, bytes]]:
-    """Asks ``origin`` over a connection of its own."""
+    """Asks ``origin``; the server closes after each answer."""
     context = client_context(str(certificates / "ca.pem"))
     context.resumes = True
     dialer = Dialer(
@@ -129,13 +130,11 @@ def resuming_dialer(origin: Origin, certificates: Path) -> Callable[[], Coroutin
         limits=TransportLimits(),
     )
 
+    lane = Lane(origin, TransportLimits(), dialer)
+    head = RequestHead(Endpoint(origin, b"POST", b"/", ()))
+
     async def ask_once() -> bytes:
-        loop = asyncio.get_running_loop()
-        connection = await dialer.dial(origin, lambda: Connection(1024, lambda _connection, _reusable: None, loop))
-        response = await connection.exchange(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n", bodiless=False)
-        body = await response.read(100)
-        connection.abort()
-        return body
+        return await (await lane.send(head, b"{}")).read(100)
 
     return ask_once
 
@@ -144,8 +143,7 @@ def noting(resumed: list[bool]) -> Script:
     async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await read_request(reader)
         resumed.append(writer.get_extra_info("ssl_object").session_reused)
-        writer.write(OK)
-        await peer_closed(reader)
+        writer.write(OK.replace(b"\r\n\r\n", b"\r\nconnection: close\r\n\r\n"))
 
     return script
 
