@@ -78,6 +78,55 @@ async def test_a_chunked_answer_byte_by_byte_is_pushed_whole_to_a_receiver() -> 
         assert (body.data, body.error) == (CHUNKED_BODY, None)
 
 
+@pytest.mark.parametrize(
+    ("answer", "status", "body"),
+    [
+        (OK, 200, b"ok"),
+        (b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n" + OK, 200, b"ok"),
+        (CHUNKED[:-2] + b"x-trailer: 1\r\n\r\n", 200, CHUNKED_BODY),
+        (b"HTTP/1.1 204 No Content\r\n\r\n", 204, b""),
+        (b"HTTP/1.1 304 Not Modified\r\ncontent-length: 9\r\n\r\n", 304, b""),
+    ],
+    ids=["plain", "interim answers", "trailers", "204", "304"],
+)
+async def test_where_an_answer_ends_is_known_without_waiting_and_its_connection_serves_the_next(
+    answer: bytes, status: int, body: bytes
+) -> None:
+    connections = 0
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        while True:
+            await read_request(reader)
+            for cut in range(0, len(answer), 7):
+                writer.write(answer[cut : cut + 7])
+                await asyncio.sleep(0)
+
+    async with upstream(script) as (transport, origin), asyncio.timeout(5):
+        for _ in range(3):
+            response = await post(transport, origin)
+            assert (response.status, await response.read(100)) == (status, body)
+            assert all(name != b"x-trailer" for name, _ in response.headers)
+            pushed = Body()
+            (await post(transport, origin)).attach(pushed)
+            await pushed.over.wait()
+            assert (pushed.data, pushed.error) == (body, None)
+    assert connections == 1
+
+
+async def test_compressed_answers_are_not_asked_for() -> None:
+    seen: list[bytes] = []
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        seen.append((await read_request(reader))[0])
+        writer.write(OK)
+
+    async with upstream(script) as (transport, origin):
+        await (await post(transport, origin)).read(10)
+    assert b"\r\naccept-encoding: identity\r\n" in seen[0]
+
+
 async def test_a_body_without_a_length_ends_with_the_connection() -> None:
     async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await read_request(reader)

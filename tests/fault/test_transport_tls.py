@@ -3,49 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 import ssl
-import subprocess
+import sys
+from collections.abc import Callable, Coroutine
 from pathlib import Path
+from typing import Any
 
 import pytest
 import uvloop
 
 from penstock.core.errors import UpstreamCut, UpstreamUnavailable
 from penstock.core.ports import Endpoint, Origin
-from penstock.transport import HttpTransport
-from penstock.transport.tls import verified_context
-from support.wire import answering, peer_closed, read_request, scripted_server
-
-pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="the openssl command makes the certificates")
+from penstock.transport import HttpTransport, Proxies, TransportLimits
+from penstock.transport.dialing import Dialer
+from penstock.transport.lane import Lane
+from penstock.transport.message import RequestHead
+from penstock.transport.names import Names, system_lookup
+from penstock.transport.tls import client_context
+from support.tls import server_context
+from support.wire import Script, answering, peer_closed, read_request, scripted_server
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
-
-
-@pytest.fixture(scope="module")
-def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """``ca.pem`` and, signed by it for localhost alone, ``server.pem`` with ``server.key``."""
-    folder = tmp_path_factory.mktemp("tls")
-
-    def openssl(*arguments: str) -> None:
-        subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
-
-    key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-noenc")
-    ca_use = ("-addext", "keyUsage=critical,keyCertSign")
-    openssl("req", "-x509", *key, "-keyout", "ca.key", "-out", "ca.pem", "-days", "2", "-subj", "/CN=Test CA", *ca_use)
-    openssl("req", *key, "-keyout", "server.key", "-out", "server.csr", "-subj", "/CN=localhost")
-    (folder / "names").write_text("subjectAltName=DNS:localhost\nauthorityKeyIdentifier=keyid\n")
-    signing = ("-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2", "-extfile", "names")
-    openssl("x509", "-req", "-in", "server.csr", "-out", "server.pem", *signing)
-    return folder
-
-
-@pytest.fixture
-def server_tls(certificates: Path) -> ssl.SSLContext:
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(certificates / "server.pem", certificates / "server.key")
-    context.set_alpn_protocols(["h2", "http/1.1"])
-    return context
 
 
 def transport_to(origin: Origin, ca_file: Path | None = None) -> HttpTransport:
@@ -137,8 +115,101 @@ async def test_a_body_without_a_length_counts_only_when_tls_was_closed_in_order(
         await transport.aclose()
 
 
+# --- resumed sessions: asked for here where the interpreter would rather not ---
+
+
+def resuming_dialer(origin: Origin, certificates: Path) -> Callable[[], Coroutine[Any, Any, bytes]]:
+    """Asks ``origin``; the server closes after each answer."""
+    context = client_context(str(certificates / "ca.pem"))
+    context.resumes = True
+    dialer = Dialer(
+        context,
+        Names(system_lookup, lambda: 0.0),
+        named_origins=frozenset({origin}),
+        proxies=Proxies(),
+        limits=TransportLimits(),
+    )
+
+    lane = Lane(origin, TransportLimits(), dialer)
+    head = RequestHead(Endpoint(origin, b"POST", b"/", ()))
+
+    async def ask_once() -> bytes:
+        return await (await lane.send(head, b"{}")).read(100)
+
+    return ask_once
+
+
+def noting(resumed: list[bool]) -> Script:
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        resumed.append(writer.get_extra_info("ssl_object").session_reused)
+        writer.write(OK.replace(b"\r\n\r\n", b"\r\nconnection: close\r\n\r\n"))
+
+    return script
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+async def test_a_session_is_resumed_by_the_next_connections_and_not_needed_by_a_server_that_forgot_it(
+    certificates: Path, version: ssl.TLSVersion
+) -> None:
+    resumed: list[bool] = []
+    async with scripted_server(noting(resumed), tls=server_context(certificates, version)) as (_, port):
+        ask_once = resuming_dialer(Origin("https", "localhost", port), certificates)
+        assert await ask_once() == b"ok"
+        assert await asyncio.gather(*(ask_once() for _ in range(10))) == [b"ok"] * 10
+    async with scripted_server(noting(resumed), tls=server_context(certificates, version), port=port):
+        assert await ask_once() == b"ok"
+        assert await asyncio.gather(*(ask_once() for _ in range(10))) == [b"ok"] * 10
+    assert resumed == ([False] + [True] * 10) * 2
+
+
+async def test_many_first_connections_at_once_wait_for_no_session(certificates: Path) -> None:
+    resumed: list[bool] = []
+    async with scripted_server(noting(resumed), tls=server_context(certificates)) as (_, port):
+        ask_once = resuming_dialer(Origin("https", "localhost", port), certificates)
+        assert await asyncio.gather(*(ask_once() for _ in range(20))) == [b"ok"] * 20
+
+
+async def test_a_connection_that_could_not_be_opened_leaves_nothing_for_the_next(certificates: Path) -> None:
+    """A server that breaks the handshake of a resumed session would otherwise be out of reach for good."""
+
+    async def plain(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.write(b"HTTP/1.1 400 Bad\r\n\r\n")
+
+    resumed: list[bool] = []
+    tls = server_context(certificates)
+    async with scripted_server(noting(resumed), tls=tls) as (_, port):
+        ask_once = resuming_dialer(Origin("https", "localhost", port), certificates)
+        for _ in range(2):
+            assert await ask_once() == b"ok"
+    async with scripted_server(plain, port=port):
+        with pytest.raises(UpstreamUnavailable, match="the TLS handshake failed"):
+            await ask_once()
+    async with scripted_server(noting(resumed), tls=tls, port=port):
+        assert await ask_once() == b"ok"
+    assert resumed == [False, True, False]
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 12, 8), reason="this interpreter can be asked for sessions")
+def test_an_interpreter_that_leaks_sessions_is_not_asked_for_them() -> None:
+    assert not client_context().resumes
+
+
+# --- verification ---
+
+
+async def test_without_verification_whoever_answers_is_trusted(server_tls: ssl.SSLContext) -> None:
+    async with scripted_server(answering(OK), tls=server_tls) as (_, port):
+        for host in ("localhost", "127.0.0.1"):
+            origin = Origin("https", host, port)
+            transport = HttpTransport(verify=False, named_origins=frozenset({origin}))
+            assert await ask(transport, origin) == b"ok"
+            await transport.aclose()
+
+
 def test_verification_is_on_with_and_without_a_ca(certificates: Path) -> None:
-    for context in (verified_context(), verified_context(str(certificates / "ca.pem"))):
+    for context in (client_context(), client_context(str(certificates / "ca.pem"))):
         assert context.verify_mode is ssl.CERT_REQUIRED
         assert context.check_hostname
         assert context.minimum_version is ssl.TLSVersion.TLSv1_2

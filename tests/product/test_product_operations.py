@@ -136,6 +136,7 @@ async def test_a_reload_drops_no_request_and_a_bad_file_changes_nothing(tmp_path
     ("written", "told"),
     [
         ("server: {drain_timeout_s: 5, host: 127.0.0.2}", "server.host"),
+        ("server: {drain_timeout_s: 5, environment: development}", "server.environment"),
         ("providers: {sim: {kind: vllm, base_url: 'http://host:99999/v1'}}", "providers.sim.base_url"),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -17,6 +18,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent.parent
 START_LIMIT_S = 20.0
 STOP_LIMIT_S = 15.0
+_OF_THE_CALLER = re.compile(r"PENSTOCK_|.*_proxy$", re.IGNORECASE)
 
 
 def free_port() -> int:
@@ -32,8 +34,8 @@ def penstock(*words: str) -> Sequence[str]:
 
 
 def environment(**more: str) -> dict[str, str]:
-    """What a child process of a test sees: sources importable, no colour, none of the caller's settings."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("PENSTOCK_")}
+    """What a child process of a test sees: sources importable, no colour, none of the caller's settings or proxies."""
+    kept = {name: value for name, value in os.environ.items() if not _OF_THE_CALLER.match(name)}
     return {**kept, "PYTHONPATH": str(ROOT / "src"), "NO_COLOR": "1", "TERM": "dumb", "COLUMNS": "200", **more}
 
 

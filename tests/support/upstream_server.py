@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeAlias
@@ -52,10 +53,10 @@ class Upstream:
 
 
 @asynccontextmanager
-async def upstream_server() -> AsyncIterator[Upstream]:
+async def upstream_server(tls: ssl.SSLContext | None = None) -> AsyncIterator[Upstream]:
     """Listens on loopback until the block ends."""
     upstream = Upstream()
-    server = await asyncio.start_server(upstream.serve, "127.0.0.1", 0)
+    server = await asyncio.start_server(upstream.serve, "127.0.0.1", 0, ssl=tls)
     upstream.port = server.sockets[0].getsockname()[1]
     try:
         yield upstream

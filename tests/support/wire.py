@@ -12,7 +12,9 @@ Script: TypeAlias = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Await
 
 
 @asynccontextmanager
-async def scripted_server(script: Script, *, tls: ssl.SSLContext | None = None) -> AsyncIterator[tuple[str, int]]:
+async def scripted_server(
+    script: Script, *, tls: ssl.SSLContext | None = None, port: int = 0
+) -> AsyncIterator[tuple[str, int]]:
     """Run ``script`` once for each connection and close the connection when it returns; yields (host, port).
 
     Scripts still running at the end are cancelled; an assertion that failed in one fails the test.
@@ -38,7 +40,7 @@ async def scripted_server(script: Script, *, tls: ssl.SSLContext | None = None) 
         tasks.add(task)
         task.add_done_callback(tasks.discard)
 
-    server = await asyncio.start_server(connected, "127.0.0.1", 0, ssl=tls, backlog=512)
+    server = await asyncio.start_server(connected, "127.0.0.1", port, ssl=tls, backlog=512)
     try:
         host, port = server.sockets[0].getsockname()[:2]
         yield host, port

@@ -138,8 +138,10 @@ def _hosted(
 ) -> OpenAICompatible:
     row = ROWS[provider.kind]
     ca_file = None if provider.ca_file is None else settings.beside(provider.ca_file)
+    if not provider.tls_verify:
+        works.logger.warning("TLS is not verified", provider=name, cure="give its CA as `ca_file`")
     try:
-        transport = works.transport(ca_file=ca_file, named_origins=named)
+        transport = works.transport(ca_file=ca_file, named_origins=named, verify=provider.tls_verify)
         return OpenAICompatible(
             name,
             row,

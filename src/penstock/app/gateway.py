@@ -170,6 +170,7 @@ def _refuse_restart(new: Settings, old: Settings) -> None:
     fixed = {
         "server.host": (new.server.host, old.server.host),
         "server.port": (new.server.port, old.server.port),
+        "server.environment": (new.server.environment, old.server.environment),
         "store.url": (new.store.url, old.store.url),
         "store.pepper": (new.store.pepper, old.store.pepper),
     }

@@ -34,6 +34,7 @@ from penstock.providers import FAULT_KINDS, KINDS
 from penstock.stores.memory import MemoryCounters
 from penstock.telemetry import Forward, build_logger
 from penstock.telemetry.logs import Logger
+from penstock.transport import Proxies, ProxyInvalid
 
 _DRAIN_POLL_S = 0.05
 _BACKLOG = 4096
@@ -67,7 +68,7 @@ async def _serve(settings: Settings, config: Path, env: Mapping[str, str], logge
 async def _serve_on(
     listener: socket.socket, settings: Settings, config: Path, env: Mapping[str, str], logger: Logger
 ) -> None:
-    works = await Works.open(settings, logger)
+    works = await Works.open(settings, logger, _proxies(env, logger))
     try:
         gateway = RunningGateway(compose(settings, works), works)
         reloader = Reloader(gateway, config, env, run_file_path(settings.store.database), logger)
@@ -82,6 +83,16 @@ async def _serve_on(
         works.record("gateway_stopped", version=VERSION)
         await works.aclose()
     logger.info("stopped")
+
+
+def _proxies(env: Mapping[str, str], logger: Logger) -> Proxies:
+    try:
+        proxies = Proxies.of(env)
+    except ProxyInvalid as error:
+        raise ConfigError([Problem(0, 0, error.variable, str(error), error.suggestion)]) from None
+    if proxies.shown:
+        logger.info("providers are reached through a proxy", **proxies.shown)
+    return proxies
 
 
 class Server(uvicorn.Server):

@@ -21,7 +21,7 @@ from penstock.stores.segments import SegmentLog
 from penstock.stores.sqlite import SqliteStore
 from penstock.telemetry import FailingTargets, Metrics
 from penstock.telemetry.logs import Logger
-from penstock.transport import HttpTransport
+from penstock.transport import HttpTransport, Proxies
 
 VERSION = version("penstock")
 
@@ -29,10 +29,19 @@ VERSION = version("penstock")
 class Works:
     """Opened once in the process that owns the store; ``aclose`` leaves everything on the disk."""
 
-    def __init__(self, settings: Settings, pepper: bytes, log: SegmentLog, store: SqliteStore, logger: Logger) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        pepper: bytes,
+        log: SegmentLog,
+        store: SqliteStore,
+        logger: Logger,
+        proxies: Proxies,
+    ) -> None:
         cache = settings.store.cache
         self.logger = logger
         self.pepper = pepper
+        self.proxies = proxies
         self.log = log
         self.store = store
         self.owner = Owner(log, store, on_error=self._index_failed, on_progress=self._index_grows)
@@ -53,7 +62,7 @@ class Works:
         self._transports: dict[tuple[Any, ...], HttpTransport] = {}
 
     @classmethod
-    async def open(cls, settings: Settings, logger: Logger) -> Works:
+    async def open(cls, settings: Settings, logger: Logger, proxies: Proxies) -> Works:
         """Take the store for this process. Raises ``StoreFailed`` and ``ConfigError``."""
         pepper = load_pepper(settings)
         store = SqliteStore(settings.store.url)
@@ -65,7 +74,7 @@ class Works:
         except BaseException:
             await store.aclose()
             raise
-        works = cls(settings, pepper, log, store, logger)
+        works = cls(settings, pepper, log, store, logger, proxies)
         try:
             await works.owner.start()
             works.budgets = DayBudgets(time.time, await works.owner.spent_today())
@@ -74,13 +83,16 @@ class Works:
             raise
         return works
 
-    def transport(self, *, ca_file: Path | None, named_origins: frozenset[Origin]) -> HttpTransport:
+    def transport(self, *, ca_file: Path | None, named_origins: frozenset[Origin], verify: bool) -> HttpTransport:
         """Connections to providers: the same ones after a reload that changed neither trust nor addresses."""
         changed_at = ca_file.stat().st_mtime_ns if ca_file is not None else 0
-        key = (ca_file, changed_at, named_origins)
+        key = (ca_file, changed_at, named_origins, verify)
         if key not in self._transports:
             self._transports[key] = HttpTransport(
-                ca_file=None if ca_file is None else str(ca_file), named_origins=named_origins
+                ca_file=None if ca_file is None else str(ca_file),
+                verify=verify,
+                named_origins=named_origins,
+                proxies=self.proxies,
             )
         return self._transports[key]
 

@@ -11,6 +11,7 @@ from msgspec import Struct
 from penstock.config import ConfigError, Problem, Settings, load_settings
 from penstock.prompts import PromptsInvalid, Registry, unknown_models
 from penstock.providers import FAULT_KINDS, KINDS
+from penstock.transport import Proxies, ProxyInvalid
 
 # Options of ``penstock serve``, by the variable that they stand for.
 _OPTIONS = {"PENSTOCK_SERVER_HOST": "--host", "PENSTOCK_SERVER_PORT": "--port"}
@@ -36,7 +37,7 @@ class Examination(Struct, frozen=True):
 
 
 def examine(config: Path, overrides: Mapping[str, str] | None = None) -> Examination:
-    """Read config and prompts, and look where the database is to be; ``overrides`` are laid over the environment."""
+    """Read config, prompts and proxies, and look where the database is to be; ``overrides`` are laid over ``os.environ``."""
     overrides = overrides or {}
     options = {name: _OPTIONS[name] for name in overrides}
     env = {**os.environ, **overrides}
@@ -47,7 +48,7 @@ def examine(config: Path, overrides: Mapping[str, str] | None = None) -> Examina
         problems = usable.warnings
     except ConfigError as error:
         usable, rest, problems = None, error.rest, error.problems
-    findings = [Finding(str(config), problem) for problem in problems]
+    findings = [Finding(str(config), problem) for problem in (*problems, *_proxies(env))]
     if rest is not None:
         findings += [Finding(str(config), problem) for problem in _store(rest)]
         findings += _prompts(rest)
@@ -64,6 +65,13 @@ def _store(settings: Settings) -> Iterator[Problem]:
     elif not os.access(folder, os.W_OK | os.X_OK):
         text = f"the folder {folder} is not writable"
         yield Problem(0, 0, "store.url", text, "give it to the user who runs the gateway, or choose another")
+
+
+def _proxies(env: Mapping[str, str]) -> Iterator[Problem]:
+    try:
+        Proxies.of(env)
+    except ProxyInvalid as error:
+        yield Problem(0, 0, error.variable, str(error), error.suggestion)
 
 
 def _prompts(settings: Settings) -> Iterator[Finding]:

@@ -15,7 +15,7 @@ from penstock.core.ports import Origin
 
 DEMO_KEY = "sk-demo-"
 _SIMULATED = frozenset({"latency_ms", "tokens_per_s", "fail_rate", "fail_kind"})
-_HOSTED = frozenset({"base_url", "api_key", "ca_file"})
+_HOSTED = frozenset({"base_url", "api_key", "ca_file", "tls_verify"})
 _ADDRESS = "write it like https://llm.example.com/v1"
 _ADDRESS_FAULTS = (
     (re.compile("^(?!https?://)"), "an address begins with https:// or http://", _ADDRESS),
@@ -35,6 +35,7 @@ def check(
     for name, provider in settings.providers.items():
         _provider(name, provider, document, kinds)
         _fault(name, provider, document, fault_kinds)
+        _verification(name, provider, settings, document)
     for alias, model in settings.models.items():
         _model(alias, model, document)
     for name, route in settings.routing.items():
@@ -124,6 +125,19 @@ def _account(path: tuple[str, ...], provider: Provider, document: Document) -> N
         if url.scheme == "http" and not _is_loopback(url.hostname or ""):
             text = "the key travels unencrypted"
             document.problem((*path, "base_url"), text, "use https, or a ca_file for your own", warning=True)
+
+
+def _verification(name: str, provider: Provider, settings: Settings, document: Document) -> None:
+    if provider.tls_verify:
+        return
+    path = ("providers", name, "tls_verify")
+    if settings.server.environment == "development":
+        text = "whoever answers at its address gets the key and every prompt"
+        document.problem(path, text, "give its CA as `ca_file` instead", warning=True)
+    else:
+        text = "TLS is verified always, except in a development environment"
+        cure = "give its CA as `ca_file`, or declare `server.environment: development`"
+        document.problem(path, text, cure)
 
 
 def _fault(name: str, provider: Provider, document: Document, fault_kinds: Collection[str] | None) -> None:

@@ -43,6 +43,9 @@ class Server(Section):
     )
     port: int = Field(default=8000, ge=0, le=65_535, description="Port to listen on; 0 lets the system choose one.")
     workers: int = Field(default=1, ge=1, description="Processes that serve. Only 1 for now.")
+    environment: Literal["production", "development"] = Field(
+        default="production", description="`development` permits what no production may: `tls_verify: false`."
+    )
     debug: bool = Field(default=False, description="Whether `/debug` exists: faults of simulated providers.")
     keyless_loopback: bool = Field(
         default=False,
@@ -109,7 +112,10 @@ class Provider(Section):
         description="Address of the API up to and with its version, such as `https://api.openai.com/v1`.",
     )
     api_key: SecretStr | None = Field(default=None, min_length=1, description="The provider's key, as `$ENV_NAME`.")
-    ca_file: Path | None = Field(default=None, description="Certificates (PEM) to trust instead of the system's.")
+    ca_file: Path | None = Field(default=None, description="Certificates (PEM) to trust beside the system's.")
+    tls_verify: bool = Field(
+        default=True, description="Whether it must prove who it is; false only with `server.environment: development`."
+    )
     latency_ms: float = Field(default=0, ge=0, le=600_000, description="Simulated: time to first content.")
     tokens_per_s: float | None = Field(
         default=None, gt=0, le=1_000_000, description="Simulated: speed of a streamed answer; none is at once."

@@ -1,13 +1,10 @@
-"""Which addresses a name stands for, and which of them may be connected to."""
+"""Which addresses may be connected to. Pure."""
 
 from __future__ import annotations
 
-import asyncio
 import ipaddress
-import socket
 
-from penstock.core.errors import UpstreamUnavailable
-from penstock.core.ports import Origin
+from penstock.transport.reasons import Unreachable
 
 # Metadata and platform endpoints whose addresses look public: Azure's, reachable from inside its machines only
 # (https://learn.microsoft.com/azure/virtual-network/what-is-ip-address-168-63-129-16, 2026-11-21), and Oracle's
@@ -31,35 +28,20 @@ def is_public(address: str) -> bool:
     return ip.is_global and not ip.is_multicast and not any(ip in block for block in _PLATFORM)
 
 
-async def permitted_addresses(origin: Origin, *, named: bool) -> list[str]:
-    """The addresses of an origin that may be connected to, in the resolver's order; all of them when it is ``named``.
-
-    Raises ``UpstreamUnavailable`` when the name is not found or none of its addresses is permitted; as tenants may
-    read its message, it names neither.
-    """
-    addresses = await _resolve(origin)
-    permitted = addresses if named else [address for address in addresses if is_public(address)]
-    if not permitted:
-        msg = "The provider cannot be reached: its address is private. Name it in the config, as `base_url`."
-        raise UpstreamUnavailable(msg)
-    return permitted
+def permitted(addresses: list[str], *, named: bool) -> list[str]:
+    """Those that may be connected to; all of them when the operator ``named`` the origin. Raises ``Unreachable``."""
+    allowed = addresses if named else [address for address in addresses if is_public(address)]
+    if not allowed:
+        raise Unreachable("its address is private. Name it in the config, as `base_url`")
+    return allowed
 
 
-async def _resolve(origin: Origin) -> list[str]:
+def literal(host: str) -> str | None:
+    """The address that a host is, if it is no name."""
     try:
-        return [str(ipaddress.ip_address(origin.host))]
+        return str(ipaddress.ip_address(host))
     except ValueError:
-        pass
-    loop = asyncio.get_running_loop()
-    try:
-        found = await loop.getaddrinfo(origin.host, origin.port, type=socket.SOCK_STREAM)
-    except socket.gaierror as error:
-        missing = error.errno in (socket.EAI_NONAME, socket.EAI_NODATA)
-        reason = "name not found" if missing else "the name cannot be resolved now"
-        raise UpstreamUnavailable(f"The provider cannot be reached: {reason}.") from None
-    except UnicodeError:
-        raise UpstreamUnavailable("The provider cannot be reached: its address is not a host name.") from None
-    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+        return None
 
 
 def _embedded(ip: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:

@@ -5,24 +5,35 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine
 from functools import partial
-from typing import Any
+from http import HTTPStatus
+from time import monotonic
+from typing import Any, TypeAlias
 
 from penstock.core.ports import Endpoint, Origin
-from penstock.transport.dialing import Dialer
+from penstock.transport.dialing import Dialer, refusal
 from penstock.transport.lane import Lane
 from penstock.transport.limits import TransportLimits
 from penstock.transport.message import RequestHead
+from penstock.transport.names import Lookup, Names, system_lookup
+from penstock.transport.proxies import Proxies
+from penstock.transport.reasons import Unreachable
 from penstock.transport.response import Response
+from penstock.transport.tls import client_context
+from penstock.transport.tunnel import ASKS_FOR_PASSWORD
 
 _DEFAULT_LIMITS = TransportLimits()
+_NO_PROXIES = Proxies()
+
+_Send: TypeAlias = Callable[[bytes], Coroutine[Any, Any, Response]]
 
 
 class HttpTransport:
     """Implements ``core.ports.Transport``.
 
-    ``ca_file`` holds CA certificates (PEM) trusted beside the system's; ``named_origins`` are those that may have
-    private addresses. Raises ``OSError`` when ``ca_file`` cannot be read. Redirects are never followed; nothing is
-    sent twice, except after a kept-alive connection was closed before one byte of the answer.
+    ``ca_file`` holds CA certificates (PEM) trusted beside the system's; ``verify`` is off in development alone;
+    ``named_origins`` are those that may have private addresses; ``lookup`` resolves names. Raises ``OSError`` when
+    ``ca_file`` cannot be read. Redirects are never followed; nothing is sent twice, except after a kept-alive
+    connection was closed before one byte of the answer.
     """
 
     def __init__(
@@ -30,17 +41,31 @@ class HttpTransport:
         limits: TransportLimits = _DEFAULT_LIMITS,
         *,
         ca_file: str | None = None,
+        verify: bool = True,
         named_origins: frozenset[Origin] = frozenset(),
+        proxies: Proxies = _NO_PROXIES,
+        lookup: Lookup = system_lookup,
     ) -> None:
         self._limits = limits
-        self._dialer = Dialer(ca_file=ca_file, named_origins=named_origins, connect_s=limits.connect_s)
+        self._proxies = proxies
+        self._dialer = Dialer(
+            client_context(ca_file, verify=verify),
+            Names(lookup, monotonic),
+            named_origins=named_origins,
+            proxies=proxies,
+            limits=limits,
+        )
         self._lanes: dict[Origin, Lane] = {}
         self._closed = False
 
-    def bind(self, endpoint: Endpoint) -> Callable[[bytes], Coroutine[Any, Any, Response]]:
+    def bind(self, endpoint: Endpoint) -> _Send:
         """See ``core.ports.Transport.bind``."""
-        lane = self._lanes.get(endpoint.origin) or self._lane(endpoint.origin)
-        return partial(lane.send, RequestHead(endpoint))
+        origin = endpoint.origin
+        lane = self._lanes.get(origin) or self._lane(origin)
+        proxy = self._proxies.proxy_for(origin)
+        if proxy is None or origin.scheme == "https":
+            return partial(lane.send, RequestHead(endpoint))
+        return partial(_forwarded, partial(lane.send, RequestHead(proxy.forwarding(endpoint))))
 
     async def aclose(self) -> None:
         """See ``core.ports.Transport.aclose``; what waits or comes later is refused."""
@@ -54,3 +79,12 @@ class HttpTransport:
         if self._closed:
             lane.close()
         return lane
+
+
+async def _forwarded(send: _Send, body: bytes) -> Response:
+    """An answer that a proxy passes on, or gives itself."""
+    response = await send(body)
+    if response.status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
+        response.close()
+        raise refusal(Unreachable(ASKS_FOR_PASSWORD, permanent=True))
+    return response

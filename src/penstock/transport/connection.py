@@ -23,7 +23,7 @@ class StaleConnection(Exception):
 
 
 class Connection(asyncio.Protocol):
-    """``on_free(connection, reusable)`` is called whenever it frees itself; both event loops set TCP_NODELAY."""
+    """``on_free(connection, reusable)`` is called whenever it frees itself."""
 
     __slots__ = (
         "_head",

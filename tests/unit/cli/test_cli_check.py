@@ -56,6 +56,13 @@ def test_mistakes_are_json_for_scripts(tmp_path: Path) -> None:
     }
 
 
+def test_the_proxies_of_the_environment_are_checked_too() -> None:
+    result = RUN.invoke(app, ["check", str(DEMO)], env={"https_proxy": "socks5://user:hunter2@proxy"})
+    assert result.exit_code == 1
+    assert "https_proxy: https_proxy is no address of an HTTP proxy (write it like http://user:" in result.output
+    assert "hunter2" not in result.output
+
+
 def test_prompts_are_checked_too(tmp_path: Path) -> None:
     path = tmp_path / "c.yaml"
     path.write_text(GOOD)

@@ -2,9 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from penstock.core.errors import UpstreamUnavailable
-from penstock.core.ports import Origin
-from penstock.transport.addresses import is_public, permitted_addresses
+from penstock.transport.addresses import is_public, literal, permitted
+from penstock.transport.reasons import Unreachable
 
 
 @pytest.mark.parametrize(
@@ -52,22 +51,20 @@ def test_private_loopback_metadata_and_disguised_addresses_are_not(address: str)
     assert not is_public(address)
 
 
-async def test_a_private_address_needs_an_origin_that_the_operator_named() -> None:
-    origin = Origin("http", "127.0.0.1", 80)
-    with pytest.raises(UpstreamUnavailable, match="its address is private"):
-        await permitted_addresses(origin, named=False)
-    assert await permitted_addresses(origin, named=True) == ["127.0.0.1"]
+def test_a_private_address_needs_an_origin_that_the_operator_named() -> None:
+    with pytest.raises(Unreachable, match="its address is private"):
+        permitted(["127.0.0.1"], named=False)
+    assert permitted(["127.0.0.1"], named=True) == ["127.0.0.1"]
 
 
-@pytest.mark.parametrize("host", ["localhost", "0x7f000001", "2130706433", "127.1"])
-async def test_what_counts_is_the_address_that_a_name_stands_for(host: str) -> None:
-    with pytest.raises(UpstreamUnavailable, match="its address is private"):
-        await permitted_addresses(Origin("http", host, 80), named=False)
+def test_of_several_addresses_the_public_ones_are_left_in_their_order() -> None:
+    assert permitted(["10.0.0.1", "1.1.1.1", "::1", "2606:4700::1"], named=False) == ["1.1.1.1", "2606:4700::1"]
 
 
-@pytest.mark.parametrize(
-    ("host", "reason"), [("not a name", "name not found"), ("a..b", "its address is not a host name")]
-)
-async def test_a_name_that_stands_for_nothing_is_unavailable(host: str, reason: str) -> None:
-    with pytest.raises(UpstreamUnavailable, match=f"The provider cannot be reached: {reason}"):
-        await permitted_addresses(Origin("http", host, 80), named=True)
+def test_an_address_is_told_from_a_name() -> None:
+    assert (literal("::1"), literal("127.0.0.1"), literal("localhost"), literal("127.1")) == (
+        "::1",
+        "127.0.0.1",
+        None,
+        None,
+    )
