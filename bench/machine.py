@@ -1,4 +1,4 @@
-"""What the figures were measured on."""
+"""What the figures were measured on, and what else ran there."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ import platform
 import re
 import shutil
 import subprocess
+from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 PACKAGES = ("penstock", "uvicorn", "uvloop", "httptools", "msgspec")
+TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
 def cpu_model() -> str:
@@ -23,10 +25,10 @@ def describe() -> dict[str, str]:
     memory = re.search(r"MemTotal:\s+(\d+)", Path("/proc/meminfo").read_text())
     facts = {
         "cpu": cpu_model(),
-        "cores": str(len(os.sched_getaffinity(0))),
+        "cores": str(os.cpu_count()),
         "memory_gib": f"{int(memory.group(1)) / 2**20:.0f}" if memory else "unknown",
         "kernel": platform.release(),
-        "python": platform.python_version(),
+        "python": f"{platform.python_version()} ({platform.python_compiler()})",
     }
     for package in PACKAGES:
         try:
@@ -37,6 +39,15 @@ def describe() -> dict[str, str]:
         said = subprocess.run([path(program), "-v"], capture_output=True, text=True, check=False)
         facts[program] = (re.findall(r"\d+\.\d+(?:\.\d+)?", said.stderr + said.stdout) or ["unknown"])[0]
     return facts
+
+
+def task_time_s(cores: Iterable[int]) -> float:
+    """Time that processes of anyone have run on these cores since boot, interrupts left out (proc(5), /proc/stat)."""
+    ticks = 0
+    for core in cores:
+        found = re.search(rf"^cpu{core} (\d+) (\d+) (\d+)", Path("/proc/stat").read_text(), re.MULTILINE)
+        ticks += sum(map(int, found.groups())) if found else 0
+    return ticks / TICKS_PER_S
 
 
 def path(program: str) -> str:
