@@ -128,10 +128,15 @@ def markdown(report: dict[str, Any]) -> str:
 
 
 def as_json(report: dict[str, Any]) -> str:
-    """Indented, but for one line per case."""
-    rows = ",\n".join("  " + json.dumps(row) for row in report["rows"])
-    head = json.dumps({name: value for name, value in report.items() if name != "rows"}, indent=1, ensure_ascii=False)
-    return f'{head[:-2]},\n "rows": [\n{rows}\n ]\n}}\n'
+    """One line for each verdict, doubt and case, so that two runs can be compared line by line."""
+    lines = []
+    for name, value in report.items():
+        items = (
+            ",\n".join(f"  {json.dumps(item, ensure_ascii=False)}" for item in value) if isinstance(value, list) else ""
+        )
+        text = f"[\n{items}\n ]" if items else json.dumps(value, ensure_ascii=False)
+        lines.append(f' "{name}": {text}')
+    return "{\n" + ",\n".join(lines) + "\n}\n"
 
 
 def write(report: dict[str, Any], folder: Path) -> Path:

@@ -94,6 +94,10 @@ class Load:
             self.errors += 1
             connection.socket.close()
 
+    def close(self) -> None:
+        for connection in (*self._idle, *self._busy):
+            connection.socket.close()
+
     def figures(self) -> Figures:
         ordered = sorted(self.latencies_us)
         named = {"p50_us": 0.5, "p99_us": 0.99, "max_us": 1.0} if ordered else {}
@@ -107,6 +111,7 @@ def main() -> None:
     began_s, used_s = time.perf_counter(), time.process_time()
     load.run(requests_per_s, seconds)
     used = {"took_s": time.perf_counter() - began_s, "cpu_s": time.process_time() - used_s}
+    load.close()
     print(json.dumps(load.figures() | used))
 
 

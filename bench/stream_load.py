@@ -67,19 +67,25 @@ class Stream(asyncio.Protocol):
         del exc
         self._end(whole=False)
 
+    def close(self) -> None:
+        self._transport.close()
+
     def _end(self, *, whole: bool) -> None:
         if not self.ended.done():
             self.ended.set_result(whole and self.first_ms is not None)
 
 
-async def read_streams(port: int, count: int, message: bytes) -> tuple[list[Stream], float]:
+async def read_streams(port: int, count: int, message: bytes, limit_s: float = LIMIT_S) -> tuple[list[Stream], float]:
     """The streams, all ended or given up, and the seconds from the first to the last of them."""
     loop = asyncio.get_running_loop()
     began_s = time.perf_counter()
     opening = (loop.create_connection(partial(Stream, message), "127.0.0.1", port) for _ in range(count))
     streams = [stream for _, stream in await asyncio.gather(*opening)]
-    await asyncio.wait([stream.ended for stream in streams], timeout=LIMIT_S)
-    return streams, time.perf_counter() - began_s
+    await asyncio.wait([stream.ended for stream in streams], timeout=limit_s)
+    took_s = time.perf_counter() - began_s
+    for stream in streams:
+        stream.close()
+    return streams, took_s
 
 
 def summary(streams: list[Stream]) -> Figures:
