@@ -8,7 +8,7 @@ from functools import partial
 from bench.chat import request
 from bench.steady_load import Load
 from bench.stream_load import read_streams, summary
-from bench.upstream import ANSWER, CHUNKS_PER_S, FIRST, FLOOD, Upstream
+from bench.upstream import ANSWER, CHUNKS_PER_S, FIRST, FLOOD, Pace, Upstream
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 MESSAGE = request("Hello.", stream=False)
@@ -67,8 +67,8 @@ async def test_answers_that_are_no_200_and_closed_connections_are_errors() -> No
 
 @asynccontextmanager
 async def upstream(chunks: int) -> AsyncIterator[int]:
-    loop = asyncio.get_running_loop()
-    async with await loop.create_server(lambda: Upstream(chunks), "127.0.0.1", 0) as server:
+    pace, loop = Pace(), asyncio.get_running_loop()
+    async with await loop.create_server(lambda: Upstream(chunks, pace), "127.0.0.1", 0) as server:
         yield server.sockets[0].getsockname()[1]
 
 
@@ -119,7 +119,7 @@ async def test_a_flood_waits_for_its_reader() -> None:
             if len(sent) == 4:
                 made[0].pause_writing()
 
-    made.append(Upstream(chunks=5))
+    made.append(Upstream(5, Pace()))
     made[0].connection_made(Recorded())
     made[0].data_received(request("Flood me.", stream=True))
     paused = loop.create_future()
