@@ -16,7 +16,7 @@ from bench.figures import Key, Measured
 NAMES = {"nginx": "nginx", "penstock": "Penstock", "portkey": "Portkey", "litellm": "LiteLLM"}
 WIDTH = 700
 LEFT = 96
-RIGHT = 150
+RIGHT = 165
 BAR = 24
 STEP = 34
 HEAD = 34
@@ -47,13 +47,18 @@ class Panel(NamedTuple):
     bars: list[Bar]
 
 
+def rounded(value: float) -> str:
+    """Three digits: more would not come back in the next run."""
+    return f"{float(f'{value:.3g}'):,.0f}"
+
+
 def requests(measured: Measured) -> Panel:
     bars = []
     for through in NAMES:
         key = Key("closed", 32, through)
         rate, cost = measured.median(key, "requests_per_s"), measured.median(key, "cpu_us_per_request")
         if rate is not None and cost is not None:
-            bars.append(Bar(through, rate, f"{rate:,.0f} ({cost:,.0f} µs CPU)"))
+            bars.append(Bar(through, rate, f"{rounded(rate)} ({rounded(cost)} µs CPU)"))
     return Panel("Requests a second on one core, 32 connections", bars)
 
 
@@ -62,7 +67,7 @@ def chunks(measured: Measured) -> Panel:
     for through in NAMES:
         cost = measured.median(Key("streams", 100, through), "cpu_us_per_chunk")
         if cost is not None:
-            bars.append(Bar(through, 1e6 / cost, f"{1e6 / cost:,.0f} ({cost:,.0f} µs each)"))
+            bars.append(Bar(through, 1e6 / cost, f"{rounded(1e6 / cost)} ({rounded(cost)} µs each)"))
     return Panel("Stream chunks relayed for a second of CPU, 100 streams", bars)
 
 
@@ -81,6 +86,18 @@ def draw_panel(panel: Panel, top: int) -> list[str]:
     return lines
 
 
+def notes(report: dict[str, Any]) -> list[str]:
+    """What ran where, and what each did for a call."""
+    machine = report["machine"]
+    versions = [f"nginx {machine['nginx']}", f"Penstock {machine['penstock']}"]
+    versions += [f"{NAMES[name]} {peer['version']}" for name, peer in report["peers"].items()]
+    return [
+        f"{', '.join(versions)}; {report['date'][:10]}, {machine['cpu']}, Python {machine['python'].split()[0]}",
+        "Penstock with keys, limits, budget, audit and metrics on; nginx as a plain proxy",
+        *(f"{NAMES[name]} with {peer['without']}" for name, peer in report["peers"].items()),
+    ]
+
+
 def draw(report: dict[str, Any]) -> str:
     """The whole picture; raises ValueError for a run that is not worth showing."""
     measured = Measured.from_rows(report["rows"])
@@ -92,11 +109,9 @@ def draw(report: dict[str, Any]) -> str:
     for panel in panels:
         lines += draw_panel(panel, top)
         top += HEAD + len(panel.bars) * STEP + 18
-    machine = report["machine"]
-    versions = [f"nginx {machine['nginx']}", f"Penstock {machine['penstock']}"]
-    versions += [f"{NAMES[name]} {peer['version']}" for name, peer in report["peers"].items()]
-    note = f"{report['date'][:10]}, {machine['cpu']}, Python {machine['python'].split()[0]}. {', '.join(versions)}. make bench-peers"
-    lines.append(f'<text class="note" x="0" y="{top + 4}">{escape(note)}</text>')
+    for line in notes(report):
+        lines.append(f'<text class="note" x="0" y="{top + 4}">{escape(line)}</text>')
+        top += 18
     title = "; ".join(panel.title for panel in panels)
     head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {top + 12}" role="img" aria-label="{escape(title)}">'
     return "\n  ".join([head, f"<title>{escape(title)}</title>", f"<style>{STYLE}  </style>", *lines]) + "\n</svg>\n"
@@ -105,8 +120,11 @@ def draw(report: dict[str, Any]) -> str:
 def main() -> None:
     if len(sys.argv) != 3:
         raise SystemExit("usage: python -m bench.chart RESULTS.json PICTURE.svg")
+    report = json.loads(Path(sys.argv[1]).read_text())
+    for doubt in report["doubts"]:
+        print(f"doubt: {doubt}", file=sys.stderr)
     try:
-        picture = draw(json.loads(Path(sys.argv[1]).read_text()))
+        picture = draw(report)
     except ValueError as error:
         raise SystemExit(str(error)) from error
     Path(sys.argv[2]).write_text(picture)

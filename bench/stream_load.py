@@ -107,7 +107,8 @@ async def main() -> None:
     used = {"took_s": took_s, "cpu_s": time.process_time()}
     refusal = next((stream.refusal for stream in streams if stream.refusal), b"")
     if refusal:
-        print(f"a stream was refused: {refusal.decode(errors='replace')}", file=sys.stderr)
+        lines = refusal.decode(errors="replace").splitlines()
+        print(f"a stream was refused: {lines[0]} {lines[-1]}", file=sys.stderr)
     print(json.dumps(summary(streams) | used))
 
 

@@ -35,7 +35,7 @@ if (install_litellm) >.peers/litellm.log 2>&1; then
     echo "LiteLLM $litellm is installed"
 else
     echo "LiteLLM $litellm cannot be installed here; it is left out. What pip said last:"
-    tail -n 5 .peers/litellm.log
+    tail -n 5 .peers/litellm.log | cut -c 1-300
 fi
 
 if ! command -v node >/dev/null 2>&1 || ! command -v npm >/dev/null 2>&1; then
@@ -44,5 +44,5 @@ elif (install_portkey) >.peers/portkey.log 2>&1; then
     echo "Portkey $portkey is installed, on node $(node --version)"
 else
     echo "Portkey $portkey cannot be installed here; it is left out. What npm said last:"
-    tail -n 5 .peers/portkey.log
+    tail -n 5 .peers/portkey.log | cut -c 1-300
 fi
