@@ -49,7 +49,7 @@ def closed(stand: Stand) -> None:
 
 
 def steady(stand: Stand) -> None:
-    """A constant rate: half of what the gateway can do with as many connections. Each through gets the same rate."""
+    """Half the rate that the gateway can do with 32 connections, sent by the clock: the latency that it adds."""
     with ExitStack() as stack:
         upstream = stand.fixed_upstream(stack, COMPLETION)
         servers = [server for server in stand.serve(stack, upstream) if server.name in {"direct", "nginx", "penstock"}]
@@ -65,7 +65,7 @@ def steady(stand: Stand) -> None:
 
 
 def prompts(stand: Stand) -> None:
-    """Large bodies, one connection."""
+    """Large bodies on one connection: the latency that they add."""
     with ExitStack() as stack:
         upstream = stand.upstream(stack, "answer")
         servers = [server for server in stand.serve(stack, upstream) if server.name in {"direct", "nginx", "penstock"}]

@@ -24,7 +24,7 @@ def doubts(measured: Measured, *, foreign_share: float) -> list[str]:
     """One sentence each; none for a quiet machine whose load had room."""
     found = []
     if foreign_share > FOREIGN_AT_MOST:
-        found.append(f"Other programs took {foreign_share:.0%} of the cores while they were measured.")
+        found.append(f"Other programs or machines took {foreign_share:.0%} of the cores while they were measured.")
     return [*found, *noise(measured), *failures(measured), *limits(measured)]
 
 

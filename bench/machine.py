@@ -28,6 +28,7 @@ def describe() -> dict[str, str]:
         "cores": str(os.cpu_count()),
         "memory_gib": f"{int(memory.group(1)) / 2**20:.0f}" if memory else "unknown",
         "kernel": platform.release(),
+        "commit": commit(Path(__file__).parent),
         "python": f"{platform.python_version()} ({platform.python_compiler()})",
     }
     for package in PACKAGES:
@@ -41,13 +42,26 @@ def describe() -> dict[str, str]:
     return facts
 
 
-def task_time_s(cores: Iterable[int]) -> float:
-    """Time that processes of anyone have run on these cores since boot, interrupts left out (proc(5), /proc/stat)."""
+def busy_s(cores: Iterable[int]) -> float:
+    """Time that programs of anyone have run on these cores since boot, or that the host gave to other machines.
+
+    Interrupts are left out: they belong to whoever waits for them (proc(5), /proc/stat).
+    """
+    lines = dict(line.split(maxsplit=1) for line in Path("/proc/stat").read_text().splitlines())
     ticks = 0
     for core in cores:
-        found = re.search(rf"^cpu{core} (\d+) (\d+) (\d+)", Path("/proc/stat").read_text(), re.MULTILINE)
-        ticks += sum(map(int, found.groups())) if found else 0
+        user, nice, system, _idle, _wait, _irq, _softirq, steal, *_ = map(int, lines[f"cpu{core}"].split())
+        ticks += user + nice + system + steal
     return ticks / TICKS_PER_S
+
+
+def commit(root: Path) -> str:
+    """What was measured; "unknown" where there is no git."""
+    command = ["git", "-C", str(root), "describe", "--always", "--dirty"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
 
 
 def path(program: str) -> str:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 import os
 import resource
+import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -33,12 +34,6 @@ the machine disturbs them alike. Figures of one run may be compared; figures of 
 first says what must be reached and what was; the page says, too, where the machine was noisy or the load was the limit.
 
 cases, for --only:
-  start    from the start of the process to its first 200, and the memory after it
-  closed   1, 32 and 256 connections, each asking again as soon as it was answered
-  steady   32 connections at half the rate that the gateway can do: the latency it adds
-  prompts  bodies of 100 KB and 1 MB on one connection
-  streams  100, 300, 1,000 and 2,000 streams of 50 chunks/s, opened together: cost, gaps, first bytes
-  slow     paced streams beside clients that read a little at a time
 """
 EXAMPLES = """\
 examples:
@@ -52,7 +47,8 @@ OPEN_FILES = 8192
 
 def arguments() -> argparse.Namespace:
     shape = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser("make bench ARGS=...", description=ABOUT, epilog=EXAMPLES, formatter_class=shape)
+    about = ABOUT + "".join(f"  {name:<8} {case.__doc__}\n" for name, case in CASES.items())
+    parser = argparse.ArgumentParser("make bench ARGS=...", description=about, epilog=EXAMPLES, formatter_class=shape)
     penstock = Path(sys.executable).with_name("penstock")
     several = sorted(os.sched_getaffinity(0))
     parser.add_argument("--quick", action="store_true", help="half a minute: fewer sizes, one short round each")
@@ -93,6 +89,21 @@ def allow_open_files() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (OPEN_FILES, most))
 
 
+def measure(stand: Stand, names: Iterable[str]) -> list[str]:
+    """Run the cases, and return what is to be said of those that failed: the others are not lost with them."""
+    failures = []
+    for name in names:
+        print(f"\n{name}: {CASES[name].__doc__}", flush=True)
+        try:
+            stand.reference()
+            CASES[name](stand)
+        except (SystemExit, subprocess.CalledProcessError) as error:
+            failures.append(f"The case {name} failed: {error}")
+            print(failures[-1], flush=True)
+    stand.reference()
+    return failures
+
+
 def main() -> None:
     options = arguments()
     allow_open_files()
@@ -100,25 +111,24 @@ def main() -> None:
     os.sched_setaffinity(0, {cores.load})
     with tempfile.TemporaryDirectory(prefix="penstock-bench-") as folder:
         stand = Stand(plan(options), cores, Path(folder), gateway_command=options.gateway_command, peers=options.peers)
-        for name, case in CASES.items():
-            if name in (options.only or CASES):
-                stand.reference()
-                case(stand)
-        stand.reference()
+        failures = measure(stand, [name for name in CASES if name in (options.only or CASES)])
     measured = stand.measured
+    foreign_share = stand.foreign_s / max(stand.measured_s, 1)
     made: dict[str, Any] = {
         "date": report.today(),
         "quick": options.quick,
+        "plan": stand.plan._asdict(),
         "cores": cores._asdict(),
         "machine": machine.describe()
         | {"python reference loop": f"{measured.median(Key('python', 0, 'reference'), 'loop_ms'):.1f} ms"},
         "peers": {peer.name: {"version": peer.version, "without": peer.without} for peer in stand.peers},
         "verdicts": [verdict._asdict() for verdict in verdicts(measured)],
-        "doubts": doubts(measured, foreign_share=stand.foreign_s / max(stand.measured_s, 1)),
+        "doubts": [*failures, *doubts(measured, foreign_share=foreign_share)],
         "rows": measured.rows(),
     }
     page = report.write(made, options.results)
     print(f"\n{page.read_text()}\nwritten: {page}")
+    sys.exit(1 if failures else 0)
 
 
 if __name__ == "__main__":

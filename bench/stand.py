@@ -124,7 +124,7 @@ class Stand:
     def drive(self, command: Sequence[str], server: Server, upstream: Server, **environment: str) -> Run:
         """Run one load to its end; the last line it prints is JSON."""
         cores = set(self.cores)
-        began_s, foreign_s = time.perf_counter(), machine.task_time_s(cores)
+        began_s, foreign_s = time.perf_counter(), machine.busy_s(cores)
         used_s, server_s, upstream_s = children_cpu_s(), server.cpu_s(), upstream.cpu_s()
         own_s = time.process_time()
         output = subprocess.run(
@@ -138,7 +138,7 @@ class Stand:
         took_s, used_s = time.perf_counter() - began_s, children_cpu_s() - used_s
         server_s, upstream_s = server.cpu_s() - server_s, upstream.cpu_s() - upstream_s
         ours_s = used_s + time.process_time() - own_s + upstream_s + (server_s if server is not upstream else 0)
-        self.foreign_s += max(0.0, machine.task_time_s(cores) - foreign_s - ours_s)
+        self.foreign_s += max(0.0, machine.busy_s(cores) - foreign_s - ours_s)
         self.measured_s += took_s * len(cores)
         said: dict[str, Any] = json.loads(output.strip().rpartition("\n")[2])
         took_s, loader_s = said.pop("took_s", took_s), said.pop("cpu_s", used_s)

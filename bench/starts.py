@@ -15,7 +15,7 @@ QUIET_S = 0.3
 
 
 def starts(stand: Stand) -> None:
-    """From the start of the process to its first 200: with a new store, then with the store of the start before."""
+    """From the start of the process to its first 200, with a new store and then with that; memory after it."""
     with ExitStack() as stack:
         upstream = stand.fixed_upstream(stack, COMPLETION)
         for _ in range(stand.plan.starts):

@@ -27,19 +27,19 @@ def load(stand: Stand, server: Server, upstream: Server, streams: int) -> Figure
 
 
 def paced(stand: Stand) -> None:
-    """50 chunks/s each, all opened together; without anything between, too, where the load itself may stall."""
+    """Streams of 50 chunks/s, opened together: cost of a chunk, first bytes, gaps, memory."""
     with ExitStack() as stack:
         upstream = stand.upstream(stack, "stream", stand.plan.stream_s)
         servers = stand.serve(stack, upstream)
         load(stand, servers[2], upstream, 10)
         for streams, server in stand.turns(stand.plan.streams, servers):
             if server is upstream and streams < DIRECT_FROM:
-                continue
+                continue  # so few do not stall the load itself
             stand.collect("streams", streams, server.name, load(stand, server, upstream, streams))
 
 
 def slow(stand: Stand) -> None:
-    """Paced streams alone, then beside clients that read 2 KB every 50 ms of a model that writes without end."""
+    """Such streams beside clients that read 2 KB every 50 ms of a model that writes without end."""
     with ExitStack() as stack:
         upstream = stand.upstream(stack, "stream", stand.plan.stream_s)
         servers = stand.serve(stack, upstream)[1:3]

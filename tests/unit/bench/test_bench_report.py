@@ -82,7 +82,9 @@ def test_a_quiet_run_leaves_no_doubt() -> None:
 
 
 def test_other_programs_are_told_of() -> None:
-    assert doubts(run(), foreign_share=0.3) == ["Other programs took 30% of the cores while they were measured."]
+    assert doubts(run(), foreign_share=0.3) == [
+        "Other programs or machines took 30% of the cores while they were measured."
+    ]
 
 
 def test_rounds_that_differ_are_told_of() -> None:
