@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from xml.sax.saxutils import escape
 
-from bench.figures import Key, Measured
+from bench.figures import Key, Measured, three_digits
 
 NAMES = {"nginx": "nginx", "penstock": "Penstock", "portkey": "Portkey", "litellm": "LiteLLM"}
 WIDTH = 700
@@ -47,18 +47,13 @@ class Panel(NamedTuple):
     bars: list[Bar]
 
 
-def rounded(value: float) -> str:
-    """Three digits: more would not come back in the next run."""
-    return f"{float(f'{value:.3g}'):,.0f}"
-
-
 def requests(measured: Measured) -> Panel:
     bars = []
     for through in NAMES:
         key = Key("closed", 32, through)
         rate, cost = measured.median(key, "requests_per_s"), measured.median(key, "cpu_us_per_request")
         if rate is not None and cost is not None:
-            bars.append(Bar(through, rate, f"{rounded(rate)} ({rounded(cost)} µs CPU)"))
+            bars.append(Bar(through, rate, f"{three_digits(rate)} ({three_digits(cost)} µs CPU)"))
     return Panel("Requests a second on one core, 32 connections", bars)
 
 
@@ -67,7 +62,7 @@ def chunks(measured: Measured) -> Panel:
     for through in NAMES:
         cost = measured.median(Key("streams", 100, through), "cpu_us_per_chunk")
         if cost is not None:
-            bars.append(Bar(through, 1e6 / cost, f"{rounded(1e6 / cost)} ({rounded(cost)} µs each)"))
+            bars.append(Bar(through, 1e6 / cost, f"{three_digits(1e6 / cost)} ({three_digits(cost)} µs each)"))
     return Panel("Stream chunks relayed for a second of CPU, 100 streams", bars)
 
 

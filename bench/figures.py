@@ -74,6 +74,11 @@ def added(pairs: Sequence[tuple[float, ...]]) -> float | None:
     return median(own - other for own, other in pairs) if pairs else None
 
 
+def three_digits(value: float) -> str:
+    """Rounded to what the next run may give again."""
+    return f"{float(f'{value:.3g}'):,.10g}"
+
+
 def percentile(ordered: Sequence[float], share: float) -> float:
     """The value below which this share of the ordered values lies; there must be one."""
     return round(ordered[min(len(ordered) - 1, int(len(ordered) * share))], 3)

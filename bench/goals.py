@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from bench.figures import Key, Measured, added, ratio
+from bench.figures import Key, Measured, added, ratio, three_digits
 
 TIMES = "\N{MULTIPLICATION SIGN}"
 
@@ -100,7 +100,7 @@ def judge(goal: Goal, measured: Measured) -> Verdict:
     elif value == float("inf"):
         said, reached = "streams broke", "no"
     else:
-        said = f"{value:.3g} {goal.unit}"
+        said = f"{three_digits(value)} {goal.unit}"
         reached = "stretch" if holds(goal.stretch) else "yes" if holds(goal.must) else "no"
     return Verdict(goal.measure, said, bound(goal.must), bound(goal.stretch), reached)
 

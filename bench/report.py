@@ -106,6 +106,7 @@ def markdown(report: dict[str, Any]) -> str:
         "Penstock ran with everything on: keys, limits, budget, audit, metrics.",
         f"nginx ran with {nginx.SETTINGS}.",
         *(f"{name} {peer['version']} ran with {peer['without']}." for name, peer in report["peers"].items()),
+        "**There are doubts.**" if report["doubts"] else "",
     ]
     lines = [
         f"# Bench of {report['date']}{', quick' if report['quick'] else ''}",

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from bench.figures import Figures, Key, Measured, added, percentile, ratio
+from bench.figures import Figures, Key, Measured, added, percentile, ratio, three_digits
 
 
 def measured(**columns: list[float]) -> Measured:
@@ -46,6 +46,13 @@ def test_rows_give_back_what_was_measured() -> None:
     again = Measured.from_rows(rounds.rows())
     assert again.rows() == rounds.rows()
     assert again.keys("closed") == [Key("closed", 32, "penstock"), Key("closed", 32, "nginx")]
+
+
+@pytest.mark.parametrize(
+    ("value", "said"), [(4378.6, "4,380"), (0.2349, "0.235"), (66_666, "66,700"), (20, "20"), (0, "0")]
+)
+def test_figures_are_said_in_three_digits(value: float, said: str) -> None:
+    assert three_digits(value) == said
 
 
 @pytest.mark.parametrize(("share", "value"), [(0.0, 1.0), (0.5, 51.0), (0.99, 100.0), (1.0, 100.0)])
