@@ -20,10 +20,15 @@ FOREIGN_AT_MOST = 0.05
 FULL = 0.9
 
 
+def shared(foreign_share: float) -> bool:
+    """Whether others used so much of the cores that no verdict stands."""
+    return foreign_share > FOREIGN_AT_MOST
+
+
 def doubts(measured: Measured, *, foreign_share: float) -> list[str]:
     """One sentence each; none for a quiet machine whose load had room."""
     found = []
-    if foreign_share > FOREIGN_AT_MOST:
+    if shared(foreign_share):
         found.append(f"Other programs or machines took {foreign_share:.0%} of the cores while they were measured.")
     return [*found, *noise(measured), *failures(measured), *limits(measured)]
 

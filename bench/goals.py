@@ -22,7 +22,7 @@ class Goal(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """A goal beside what was measured; ``reached`` is "stretch", "yes", "no", or "not measured"."""
+    """A goal beside what was measured; ``reached`` is "stretch", "yes", "no", each perhaps in doubt, or "not measured"."""
 
     measure: str
     measured: str
@@ -105,6 +105,11 @@ def judge(goal: Goal, measured: Measured) -> Verdict:
     return Verdict(goal.measure, said, bound(goal.must), bound(goal.stretch), reached)
 
 
-def verdicts(measured: Measured) -> list[Verdict]:
-    """Every goal, in the order of the list."""
-    return [judge(goal, measured) for goal in GOALS]
+def verdicts(measured: Measured, *, shared: bool) -> list[Verdict]:
+    """Every goal, in the order of the list; in doubt where others used the cores meanwhile."""
+    judged = [judge(goal, measured) for goal in GOALS]
+    if not shared:
+        return judged
+    return [
+        verdict._replace(reached=f"{verdict.reached}, in doubt") if verdict.measured else verdict for verdict in judged
+    ]

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import answers, machine, report, starts, streams
-from bench.doubts import doubts
+from bench.doubts import doubts, shared
 from bench.figures import Key
 from bench.goals import verdicts
 from bench.stand import FULL, QUICK, ROOT, Cores, Plan, Stand
@@ -51,7 +51,9 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser("make bench ARGS=...", description=about, epilog=EXAMPLES, formatter_class=shape)
     penstock = Path(sys.executable).with_name("penstock")
     several = sorted(os.sched_getaffinity(0))
-    parser.add_argument("--quick", action="store_true", help="half a minute: fewer sizes, one short round each")
+    parser.add_argument(
+        "--quick", action="store_true", help="half a minute: fewer sizes, one short round each, no slow readers"
+    )
     parser.add_argument("--only", action="append", choices=CASES, metavar="NAME", help="this case; may be repeated")
     parser.add_argument("--rounds", type=int, help="rounds of each case instead of 3")
     parser.add_argument("--peers", action="store_true", help="with what bench/peers/install.sh has installed")
@@ -79,6 +81,12 @@ def plan(options: argparse.Namespace) -> Plan:
     if options.peers:
         chosen = chosen._replace(connections=(32, 1), streams=(100,), starts=1)
     return chosen._replace(rounds=options.rounds) if options.rounds else chosen
+
+
+def chosen(options: argparse.Namespace) -> list[str]:
+    """The cases in their order; a quick run has no time for slow readers unless they are asked for."""
+    usual = set(CASES) - ({"slow"} if options.quick else set())
+    return [name for name in CASES if name in (options.only or usual)]
 
 
 def allow_open_files() -> None:
@@ -111,7 +119,7 @@ def main() -> None:
     os.sched_setaffinity(0, {cores.load})
     with tempfile.TemporaryDirectory(prefix="penstock-bench-") as folder:
         stand = Stand(plan(options), cores, Path(folder), gateway_command=options.gateway_command, peers=options.peers)
-        failures = measure(stand, [name for name in CASES if name in (options.only or CASES)])
+        failures = measure(stand, chosen(options))
     measured = stand.measured
     foreign_share = stand.foreign_s / max(stand.measured_s, 1)
     made: dict[str, Any] = {
@@ -122,7 +130,7 @@ def main() -> None:
         "machine": machine.describe()
         | {"python reference loop": f"{measured.median(Key('python', 0, 'reference'), 'loop_ms'):.1f} ms"},
         "peers": {peer.name: {"version": peer.version, "without": peer.without} for peer in stand.peers},
-        "verdicts": [verdict._asdict() for verdict in verdicts(measured)],
+        "verdicts": [verdict._asdict() for verdict in verdicts(measured, shared=shared(foreign_share))],
         "doubts": [*failures, *doubts(measured, foreign_share=foreign_share)],
         "rows": measured.rows(),
     }

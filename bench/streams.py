@@ -43,7 +43,7 @@ def slow(stand: Stand) -> None:
     with ExitStack() as stack:
         upstream = stand.upstream(stack, "stream", stand.plan.stream_s)
         servers = stand.serve(stack, upstream)[1:3]
-        for slow_streams, server in stand.turns([0, stand.plan.slow_streams], servers):
+        for slow_streams, server in stand.turns(stand.plan.slow_streams, servers):
             before_mb = server.rss_mb()
             words = [server.port, slow_streams, stand.plan.stream_s + HEADSTART_S]
             command = pinned(stand.cores.load, [sys.executable, "-m", "bench.slow_load", *map(str, words)])

@@ -38,8 +38,8 @@ def run(**changes: Figures) -> Measured:
     return measured
 
 
-def said(measured: Measured) -> dict[str, tuple[str, str]]:
-    return {verdict.measure: (verdict.measured, verdict.reached) for verdict in verdicts(measured)}
+def said(measured: Measured, *, shared: bool = False) -> dict[str, tuple[str, str]]:
+    return {verdict.measure: (verdict.measured, verdict.reached) for verdict in verdicts(measured, shared=shared)}
 
 
 def document(measured: Measured, *, quick: bool = False) -> dict[str, Any]:
@@ -49,7 +49,7 @@ def document(measured: Measured, *, quick: bool = False) -> dict[str, Any]:
         "cores": {"gateway": 0, "load": 1, "upstream": 1},
         "machine": {"cpu": "Some CPU", "python": "3.11.2 (GCC)", "nginx": "1.22.1", "penstock": "0.1.0"},
         "peers": {"litellm": {"version": "1.2.3", "without": "no budget"}},
-        "verdicts": [verdict._asdict() for verdict in verdicts(measured)],
+        "verdicts": [verdict._asdict() for verdict in verdicts(measured, shared=False)],
         "doubts": doubts(measured, foreign_share=0.0),
         "rows": measured.rows(),
     }
@@ -65,6 +65,12 @@ def test_each_goal_is_judged_by_what_was_measured() -> None:
     assert judged["start to first answer, new store"] == ("0.7 s", "stretch")
     assert judged["resident memory, idle"] == ("62 MB", "yes")
     assert judged["requests/s against Portkey, 32 connections"] == ("", "not measured")
+
+
+def test_no_verdict_stands_when_others_used_the_cores() -> None:
+    judged = said(run(), shared=True)
+    assert judged["CPU per relayed chunk against nginx"][1] == "stretch, in doubt"
+    assert judged["requests/s against Portkey, 32 connections"][1] == "not measured"
 
 
 def test_a_stretch_is_further_than_what_must_be_reached() -> None:
