@@ -27,9 +27,14 @@ format: $(DEV) ## let ruff fix and format what it can
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-bench: $(BASE) ## measure against nginx on this machine; ARGS="--quick" for 20 seconds
+bench: $(BASE) ## measure against nginx on this machine; ARGS="--quick" for half a minute, ARGS="--help"
 	tools/need.sh nginx wrk taskset
 	$(BIN)/python -m bench.run $(ARGS)
+
+bench-peers: $(BASE) ## install LiteLLM and Portkey under .peers, then measure against them in the same run
+	tools/need.sh nginx wrk taskset
+	PYTHON="$(PYTHON)" bench/peers/install.sh
+	$(BIN)/python -m bench.run --peers --only start --only closed --only streams $(ARGS)
 
 wheel: $(DEV) ## build the wheel into dist/
 	$(BIN)/python -m hatchling build -t wheel
@@ -39,7 +44,7 @@ lock: $(DEV) ## resolve pyproject.toml into requirements/*.txt with hashes
 	$(BIN)/python -m tools.lock
 
 clean: ## remove the environment, caches and build output
-	rm -rf .venv .venv-conformance dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-conformance .peers dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find src tests bench tools -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BASE): requirements/base.txt requirements/build.txt pyproject.toml tools/install.sh
@@ -54,4 +59,4 @@ $(CONFORMANCE): requirements/conformance.txt tools/install.sh
 	PYTHON="$(PYTHON)" tools/install.sh conformance
 	@touch $@
 
-.PHONY: help serve test conformance check format bench wheel lock clean
+.PHONY: help serve test conformance check format bench bench-peers wheel lock clean

@@ -4,20 +4,30 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
 import signal
 import socket
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Self
-
-from bench import machine
+from threading import Event, Thread
+from typing import NamedTuple, Self
 
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
-START_LIMIT_S = 20.0
+START_LIMIT_S = 60.0
 STOP_LIMIT_S = 10.0
+
+
+class Program(NamedTuple):
+    """What is to be started: its name in the tables, its words, what it adds to the environment.
+
+    ``headers`` are lines that a request through it must have beside the usual ones.
+    """
+
+    name: str
+    command: Sequence[str]
+    environment: Mapping[str, str] = {}
+    headers: Sequence[str] = ()
 
 
 def free_port() -> int:
@@ -26,28 +36,34 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-class Pinned:
+def pinned(core: int, command: Sequence[str]) -> list[str]:
+    return ["taskset", "-c", str(core), *command]
+
+
+class Server:
     """A server process and its children on one core; a context manager that ends it."""
 
-    def __init__(self, name: str, command: Sequence[str], *, core: int, port: int, folder: Path) -> None:
-        self.name = name
+    def __init__(self, program: Program, *, core: int, port: int, folder: Path) -> None:
+        self.name = program.name
+        self.headers = program.headers
         self.port = port
-        self._log = folder / f"{name}.log"
+        self.started_s = time.perf_counter()
+        self._log = folder / f"{self.name}.log"
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
-                ["taskset", "-c", str(core), *command], cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                pinned(core, program.command),
+                cwd=folder,
+                env={**os.environ, **program.environment},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
             )
 
     def __enter__(self) -> Self:
         """Wait until the port accepts connections."""
-        give_up = time.monotonic() + START_LIMIT_S
-        while time.monotonic() < give_up and self._process.poll() is None:
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
-                    return self
-            time.sleep(0.05)
-        self.__exit__()
-        raise SystemExit(f"{self.name} did not start:\n{self._log.read_text(errors='replace')[-2000:]}")
+        while not self.accepts():
+            time.sleep(0.02)
+        return self
 
     def __exit__(self, *_: object) -> None:
         self._process.send_signal(signal.SIGTERM)
@@ -56,6 +72,16 @@ class Pinned:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+
+    def accepts(self) -> bool:
+        """Whether it takes connections yet; ends the run with its log when it has died or takes too long."""
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", self.port)) == 0:
+                return True
+        if self._process.poll() is None and time.perf_counter() < self.started_s + START_LIMIT_S:
+            return False
+        self.__exit__()
+        raise SystemExit(f"{self.name} did not start:\n{self._log.read_text(errors='replace')[-2000:]}")
 
     def cpu_s(self) -> float:
         """User and system time of the process and its children since they started."""
@@ -82,36 +108,24 @@ class Pinned:
         return (int(values[11]) + int(values[12])) / TICKS_PER_S
 
 
-NGINX = """
-daemon off; worker_processes 1; pid {folder}/{name}.pid; error_log {folder}/{name}.error.log crit; {user}
-worker_rlimit_nofile 16384;
-events {{ worker_connections 8192; }}
-http {{
-  access_log off; keepalive_requests 100000000; keepalive_timeout 600s; default_type application/json; tcp_nodelay on;
-  client_body_temp_path {folder}/{name}-body; proxy_temp_path {folder}/{name}-proxy;
-  fastcgi_temp_path {folder}/{name}-fcgi; uwsgi_temp_path {folder}/{name}-uwsgi; scgi_temp_path {folder}/{name}-scgi;
-  {rest}
-}}
-"""
-PROXY = """
-  upstream up {{ server 127.0.0.1:{upstream}; keepalive 512; keepalive_requests 100000000; }}
-  server {{ listen 127.0.0.1:{port} backlog=4096;
-    location / {{ proxy_pass http://up; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_buffering off; }} }}
-"""
-FIXED = """
-  server {{ listen 127.0.0.1:{port} backlog=4096; location / {{ return 200 '{body}'; }} }}
-"""
+class MemoryWatch:
+    """The most resident memory that a server was seen with, looked at every 50 ms; a context manager."""
 
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._ended = Event()
+        self._thread = Thread(target=self._look, daemon=True)
+        self.before_mb = server.rss_mb()
+        self.peak_mb = self.before_mb
 
-def nginx(name: str, rest: str, *, core: int, port: int, folder: Path) -> Pinned:
-    """One nginx with one worker; ``rest`` is what stands in its http block."""
-    user = "user root;" if os.geteuid() == 0 else ""
-    conf = folder / f"{name}.conf"
-    conf.write_text(NGINX.format(folder=folder, name=name, user=user, rest=rest))
-    command = [machine.path("nginx"), "-e", f"{folder}/{name}.error.log", "-c", str(conf)]
-    return Pinned(name, command, core=core, port=port, folder=folder)
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
 
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()
 
-def shell_words(command: str, **values: object) -> list[str]:
-    """The words of a command line with ``{port}`` and the like filled in."""
-    return [word.format(**values) for word in shlex.split(command)]
+    def _look(self) -> None:
+        while not self._ended.wait(0.05):
+            self.peak_mb = max(self.peak_mb, self._server.rss_mb())

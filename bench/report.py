@@ -1,68 +1,75 @@
-"""Medians of the rounds, as JSON for machines and as Markdown for people."""
+"""A run as JSON for machines and as Markdown for people: what was reached first, then every case."""
 
 from __future__ import annotations
 
 import datetime as dt
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
-from statistics import median
 from typing import Any
 
-Figures = dict[str, float]
-# (what was measured, concurrency, through what) -> one row of figures per round
-Rounds = dict[tuple[str, int, str], list[Figures]]
+from bench import nginx
+from bench.figures import Key, Measured, added, ratio
 
-
-def medians(rounds: Rounds) -> list[dict[str, Any]]:
-    """One row per case, each figure the median of its rounds."""
-    return [
-        {"load": load, "concurrency": count, "through": through, "rounds": len(rows)}
-        | {name: round(median(row[name] for row in rows), 3) for name in rows[0]}
-        for (load, count, through), rows in rounds.items()
-    ]
-
-
-def compare(rows: list[dict[str, Any]]) -> None:
-    """Add what only makes sense beside another row of the same run: ratio to nginx, latency added to direct."""
-    by_case = {(row["load"], row["concurrency"], row["through"]): row for row in rows}
-    for row in rows:
-        nginx = by_case.get((row["load"], row["concurrency"], "nginx"))
-        direct = by_case.get((row["load"], row["concurrency"], "direct"))
-        if row["load"] == "closed" and nginx:
-            row["ratio_to_nginx"] = round(row["requests_per_s"] / nginx["requests_per_s"], 3)
-        if row["load"] == "closed" and direct:
-            row["added_p50_us"] = row["p50_us"] - direct["p50_us"]
-
-
-CLOSED = {
-    "requests_per_s": "requests/s",
-    "ratio_to_nginx": "ratio to nginx",
-    "cpu_us_per_request": "CPU µs per request",
-    "p50_us": "p50 µs",
-    "p99_us": "p99 µs",
-    "added_p50_us": "added p50 µs",
-    "errors": "errors",
+SHARES = {"server_share": "server's core", "load_share": "load's core"}
+TABLES = {
+    "closed": (
+        "Closed loop: small chat body, fixed answer",
+        "connections",
+        {"requests_per_s": "requests/s", "ratio": "to nginx", "cpu_us_per_request": "CPU µs per request"}
+        | {"p50_us": "p50 µs", "p99_us": "p99 µs", "added_us": "added p50 µs", "rss_mb": "RSS MB", "errors": "errors"}
+        | SHARES,
+    ),
+    "steady": (
+        "Constant rate: half of what the gateway can do; latencies from when a request was due",
+        "connections",
+        {"requests_per_s": "requests/s", "p50_us": "p50 µs", "p99_us": "p99 µs", "max_us": "max µs"}
+        | {"added_us": "added p50 µs", "added_p99_us": "added p99 µs", "errors": "errors"}
+        | SHARES,
+    ),
+    "streams": (
+        "Paced streams: 50 chunks/s each, opened together",
+        "streams",
+        {"cpu_us_per_chunk": "CPU µs per chunk", "ratio": "to nginx"}
+        | {"first_p50_ms": "first byte p50 ms", "first_p99_ms": "p99", "gap_p50_ms": "gap p50 ms"}
+        | {"gap_p99_ms": "p99", "gap_max_ms": "max", "rss_mb": "RSS MB", "broken": "broken"}
+        | SHARES,
+    ),
+    "slow": (
+        "100 paced streams beside clients that read 2 KB every 50 ms of an endless answer",
+        "slow readers",
+        {"gap_p50_ms": "gap p50 ms", "gap_p99_ms": "p99", "gap_max_ms": "max", "rss_mb": "RSS MB"}
+        | {"grown_mb": "grown by MB", "slow_broken": "slow ones cut", "broken": "paced ones cut"}
+        | SHARES,
+    ),
+    "prompt": (
+        "Large prompts, one connection",
+        "bytes",
+        {"p50_us": "p50 µs", "p99_us": "p99 µs", "added_us": "added p50 µs", "cpu_us_per_request": "CPU µs per request"}
+        | {"rss_mb": "RSS MB", "errors": "errors"},
+    ),
+    "start": (
+        "From the start of the process to its first 200, with a new store",
+        "",
+        {"start_s": "seconds", "rss_mb": "RSS MB after it"},
+    ),
+    "restart": ("The same with the store of the start before", "", {"start_s": "seconds", "rss_mb": "RSS MB after it"}),
 }
-PACED = {
-    "chunks_per_s": "chunks/s",
-    "cpu_us_per_chunk": "CPU µs per chunk",
-    "first_p50_ms": "first byte p50 ms",
-    "first_p99_ms": "first byte p99 ms",
-    "gap_p50_ms": "gap p50 ms",
-    "gap_p99_ms": "gap p99 ms",
-    "gap_max_ms": "gap max ms",
-    "broken": "broken",
-}
+RATIO_OF = {"closed": "requests_per_s", "streams": "cpu_us_per_chunk"}
+ADDED_OF = {"added_us": "p50_us", "added_p99_us": "p99_us"}
 
 
-def table(rows: list[dict[str, Any]], load: str, counted: str, columns: dict[str, str]) -> list[str]:
-    lines = [f"| {counted} | through | " + " | ".join(columns.values()) + " |", "|" + "---|" * (len(columns) + 2)]
-    for row in rows:
-        if row["load"] == load:
-            cells = [number(row[name]) if name in row else "" for name in columns]
-            lines.append(f"| {row['concurrency']} | {row['through']} | " + " | ".join(cells) + " |")
-    return lines
+def cell(measured: Measured, key: Key, name: str) -> str:
+    if name == "ratio":
+        value = ratio(measured.pair(key.load, key.size, RATIO_OF[key.load], (key.through, "nginx")))
+    elif name in ADDED_OF:
+        value = added(measured.pair(key.load, key.size, ADDED_OF[name], (key.through, "direct")))
+    else:
+        value = measured.median(key, name)
+    if value is None:
+        return ""
+    return f"{value:.0%}" if name in SHARES else number(value)
 
 
 def number(value: float) -> str:
@@ -70,29 +77,49 @@ def number(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 100 or value == int(value) else f"{value:.3g}"
 
 
+def grid(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    return [f"| {' | '.join(cells)} |" for cells in (heads, ["---"] * len(heads), *rows)]
+
+
+def table(measured: Measured, load: str) -> list[str]:
+    """One section; nothing when the load was left out."""
+    title, counted, columns = TABLES[load]
+    keys = measured.keys(load)
+    if not keys:
+        return []
+    heads = [counted, "through"] if counted else ["through"]
+    rows = [
+        [f"{key.size:,}", key.through][2 - len(heads) :] + [cell(measured, key, name) for name in columns]
+        for key in keys
+    ]
+    return [f"## {title}", "", *grid([*heads, *columns.values()], rows), ""]
+
+
 def markdown(report: dict[str, Any]) -> str:
-    rows = report["rows"]
-    layout = (
-        f"Gateway and nginx on core {report['cores']['gateway']}, load and upstream on core {report['cores']['load']}. "
-        "Every figure is the median of its rounds; the rounds were interleaved."
-    )
+    cores = report["cores"]
+    doubts = report["doubts"] or ["None: the rounds agree, and the load had room."]
+    heads = ("measure", "measured", "must reach", "stretch", "reached")
+    measured = Measured.from_rows(report["rows"])
+    about = [
+        "Servers on core {gateway}, load on core {load}, upstream on core {upstream}; one worker each.".format(**cores),
+        "Figures are medians of rounds that took turns; ratios are medians of the rounds' ratios.",
+        "Penstock ran with everything on: keys, limits, budget, audit, metrics.",
+        f"nginx ran with {nginx.SETTINGS}.",
+        *(f"{name} {peer['version']} ran with {peer['without']}." for name, peer in report["peers"].items()),
+        "**There are doubts.**" if report["doubts"] else "",
+    ]
     lines = [
-        f"# Bench of {report['date']}",
+        f"# Bench of {report['date']}{', quick' if report['quick'] else ''}",
         "",
-        layout,
+        *grid(heads, [list(verdict.values()) for verdict in report["verdicts"]]),
         "",
-        "## Closed loop: small chat body, fixed answer",
+        " ".join(about),
         "",
-        *table(rows, "closed", "connections", CLOSED),
+        "## Doubts",
         "",
-        "## Paced streams: 50 chunks/s each",
+        *(f"- {doubt}" for doubt in doubts),
         "",
-        *table(rows, "paced", "streams", PACED),
-        "",
-        "## Memory",
-        "",
-        *(f"- {name.replace('_', ' ')}: {value:.1f} MB" for name, value in report["gateway_rss_mb"].items()),
-        "",
+        *(line for load in TABLES for line in table(measured, load)),
         "## Machine",
         "",
         *(f"- {name}: {value}" for name, value in report["machine"].items()),
@@ -101,13 +128,28 @@ def markdown(report: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def as_json(report: dict[str, Any]) -> str:
+    """One line for each verdict, doubt and case, so that two runs can be compared line by line."""
+    lines = []
+    for name, value in report.items():
+        items = (
+            ",\n".join(f"  {json.dumps(item, ensure_ascii=False)}" for item in value) if isinstance(value, list) else ""
+        )
+        text = f"[\n{items}\n ]" if items else json.dumps(value, ensure_ascii=False)
+        lines.append(f' "{name}": {text}')
+    return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
 def write(report: dict[str, Any], folder: Path) -> Path:
     """Both files; returns the Markdown one."""
-    cpu = re.sub(r"[^a-z0-9]+", "-", report["machine"]["cpu"].lower()).strip("-")
+    machine = report["machine"]
+    words = [report["date"][:10], machine["cpu"], "python", machine["python"].split()[0]]
+    words += ["peers"] if report["peers"] else []
+    words += ["quick"] if report["quick"] else []
+    stem = re.sub(r"[^a-z0-9.]+", "-", " ".join(words).lower())
     folder.mkdir(parents=True, exist_ok=True)
-    stem = folder / f"{report['date'][:10]}-{cpu}{'-quick' if report['quick'] else ''}"
-    stem.with_suffix(".json").write_text(json.dumps(report, indent=1) + "\n")
-    page = stem.with_suffix(".md")
+    (folder / f"{stem}.json").write_text(as_json(report))
+    page = folder / f"{stem}.md"
     page.write_text(markdown(report))
     return page
 
