@@ -15,8 +15,8 @@ class TransportLimits(Struct, frozen=True, kw_only=True):
     size of a body are the caller's to bound.
     """
 
-    max_connections_per_origin: int = 512
-    max_waiting_per_origin: int = 1024
+    max_connections_per_origin: int = 4096
+    max_waiting_per_origin: int = 4096
     wait_s: float = 5.0
     connect_s: float = 5.0
     keep_alive_s: float = 30.0
