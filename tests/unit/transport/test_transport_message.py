@@ -178,6 +178,11 @@ def test_a_connection_is_not_reused_after_close_or_surplus_bytes(rest: bytes) ->
     assert (body, parser.complete, parser.reusable) == (b"ok", True, False)
 
 
+def test_a_connection_is_not_reused_after_chunks_on_http_1_0() -> None:
+    parser, body = parse(b"HTTP/1.0 200 OK\r\nconnection: keep-alive\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n")
+    assert (body, parser.complete, parser.reusable) == (b"", True, False)
+
+
 @pytest.mark.parametrize(
     "head",
     [
