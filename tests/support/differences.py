@@ -31,7 +31,7 @@ class Message(Struct, frozen=True):
 class Difference(Struct, frozen=True, kw_only=True):
     """Messages in which one of the patterns is found may be read differently, because of ``why``.
 
-    ``example`` is the smallest of them.
+    ``example`` is the smallest of them. ``reuse_only``: the message is read alike, the connection kept or not.
     """
 
     name: str
@@ -39,6 +39,7 @@ class Difference(Struct, frozen=True, kw_only=True):
     example: bytes
     heads: bytes | None = None
     rest: bytes | None = None
+    reuse_only: bool = False
 
     def explains(self, message: Message) -> bool:
         """Whether the message is of this shape."""
