@@ -121,7 +121,7 @@ async def drained(probe: Probe, provider: Provider) -> list[str]:
     )
     found = {
         f"{in_flight:.0f} calls are in flight with nobody there": in_flight > 0,
-        f"{held_usd:.9f} USD are held for no call": abs(held_usd) > 1e-9,  # noqa: PLR2004 - a nano-dollar
+        f"{held_usd:.9f} USD are held for no call": abs(held_usd) > 1e-9,
     }
     return [text for text, is_wrong in found.items() if is_wrong]
 

@@ -60,7 +60,7 @@ class Load:
             body = b""
             while piece := await reader.read(2048 if kind == "slow" else 65536):
                 body += piece
-                if kind == "slow" and chance.random() < 0.5:  # noqa: PLR2004 - every other read
+                if kind == "slow" and chance.random() < 0.5:
                     await asyncio.sleep(0.02)
             return judge(kind, head, body, words)
         finally:
@@ -99,7 +99,7 @@ class Load:
 def judge(kind: str, head: bytes, body: bytes, words: int) -> str:
     """How a call ended: ``ok``, an error that was told, or ``BROKEN`` and why."""
     status = int(head[9:12])
-    if status != 200:  # noqa: PLR2004 - the only success there is
+    if status != 200:
         expected = kind in {"bad", "simulated"} and status in {500, 502, 503, 504}
         return f"error {status}" if expected else f"BROKEN status {status}"
     if kind == "simulated":

@@ -38,7 +38,7 @@ def growth(times_s: Sequence[float], values: Sequence[float], tolerance: Toleran
 
     Raises ``ValueError`` for fewer than four samples.
     """
-    if len(times_s) < 4:  # noqa: PLR2004 - two of them are a line through noise
+    if len(times_s) < 4:
         raise ValueError("a slope needs four samples or more: run for longer")
     pairs = itertools.combinations(zip(times_s, values, strict=True), 2)
     slope = median((later - earlier) / (after - before) for (before, earlier), (after, later) in pairs)
