@@ -204,6 +204,42 @@ NOISE = [
 BODIES = [b"", b"h", b"hello", b"data: \xc3\xa9\n\n", b"0\r\n\r\n", b"HTTP/1.1 200 OK\r\n\r\n", bytes(range(256))]
 
 
+REQUEST_LINES = [
+    b"POST /v1/chat/completions HTTP/1.1",
+    b"POST /v1/chat/completions?a=b HTTP/1.1",
+    b"POST /other HTTP/1.1",
+    b"GET /v1/models HTTP/1.1",
+    b"HEAD / HTTP/1.1",
+    b"POST /v1/chat/completions HTTP/1.0",
+]
+ODD_REQUEST_LINES = [
+    b"",
+    b" POST / HTTP/1.1",
+    b"POST  / HTTP/1.1",
+    b"POST / HTTP/1.1 ",
+    b"POST / HTTP/1.2",
+    b"POST / HTTP/2.0",
+    b"POST / http/1.1",
+    b"POST /",
+    b"POST\t/\tHTTP/1.1",
+    b"POST /a b HTTP/1.1",
+    b"POST /\0 HTTP/1.1",
+    b"POST /\xff HTTP/1.1",
+    b"POST /# HTTP/1.1",
+    b"OPTIONS * HTTP/1.1",
+    b"CONNECT a:1 HTTP/1.1",
+    b"POST http://a/x HTTP/1.1",
+    b"BREW / HTTP/1.1",
+    b"P\x00ST / HTTP/1.1",
+]
+SMUGGLED = [
+    b"GET /admin HTTP/1.1\r\nhost: a\r\n\r\n",
+    b"0\r\n\r\nGET /admin HTTP/1.1\r\nhost: a\r\n\r\n",
+    b"host: b\r\n\r\n",
+]
+BODIES += SMUGGLED
+
+
 def mostly(usual: list[bytes], odd: list[bytes]) -> st.SearchStrategy[bytes]:
     """Four usual values to one odd one: an answer with many faults tells little of each."""
     return st.integers(0, 4).flatmap(lambda draw: st.sampled_from(odd if draw == 4 else usual))
@@ -226,19 +262,35 @@ def chunked_bodies(draw: st.DrawFn) -> bytes:
 
 
 @st.composite
-def answers(draw: st.DrawFn) -> bytes:
-    """The bytes of one answer and of what may stand before and behind it."""
+def messages(draw: st.DrawFn, first_line: st.SearchStrategy[bytes], *needed: bytes) -> bytes:
+    """One head, with its ``needed`` lines mostly in it, and a body that mostly fits it."""
     chunks = draw(st.booleans())
     body = draw(chunked_bodies()) if chunks else draw(st.sampled_from(BODIES))
     usual = [framing for framing in FRAMINGS if chunks == (b"chunked" in b"".join(framing).lower())]
     framing = draw(st.integers(0, 4).flatmap(lambda odd: st.sampled_from(ODD_FRAMINGS if odd == 4 else usual)))
     lines = [line.replace(b"%d", b"%d" % len(body)) for line in framing]
     lines += draw(st.lists(mostly(LINES, ODD_LINES), max_size=3))
+    lines += needed if draw(st.integers(0, 9)) < 9 else needed[1:]
     ends = draw(mostly([b"\r\n"], [b"\n", b"\r", b"\r\r\n"]))
-    head = ends.join([draw(mostly(STATUS_LINES, ODD_STATUS_LINES)), *draw(st.permutations(lines)), b"", b""])
+    return ends.join([draw(first_line), *draw(st.permutations(lines)), b"", b""]) + body
+
+
+@st.composite
+def answers(draw: st.DrawFn) -> bytes:
+    """The bytes of one answer and of what may stand before and behind it."""
+    answer = draw(messages(mostly(STATUS_LINES, ODD_STATUS_LINES)))
     before = draw(st.lists(st.sampled_from(INTERIM), max_size=2)) if draw(st.integers(0, 4)) == 4 else []
     behind = draw(st.sampled_from(TAILS)) if draw(st.integers(0, 4)) == 4 else b""
-    return b"".join([*before, head, body, behind])
+    return b"".join([*before, answer, behind])
+
+
+@st.composite
+def conversations(draw: st.DrawFn) -> list[bytes]:
+    """What a client sends on one connection: pipelined requests, smuggled ones among them, split anywhere."""
+    first_line = mostly(REQUEST_LINES, ODD_REQUEST_LINES)
+    sent = draw(st.lists(messages(first_line, b"host: a"), min_size=1, max_size=3))
+    behind = draw(st.sampled_from([*TAILS, *SMUGGLED])) if draw(st.integers(0, 3)) == 3 else b""
+    return draw(pieces(draw(disturbed(st.just(b"".join([*sent, behind]))))))
 
 
 @st.composite

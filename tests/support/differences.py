@@ -49,7 +49,7 @@ class Difference(Struct, frozen=True, kw_only=True):
         )
 
 
-def named(differences: Sequence[Difference], data: bytes) -> list[str]:
-    """The differences that the table allows for ``data``."""
-    message = Message.of(data)
+def named(differences: Sequence[Difference], data: bytes, *, whole: bool = False) -> list[str]:
+    """The differences that the table allows for ``data``; ``whole`` where heads cannot be told from what is between."""
+    message = Message(data, b"") if whole else Message.of(data)
     return [difference.name for difference in differences if difference.explains(message)]
