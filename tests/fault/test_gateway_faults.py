@@ -295,6 +295,7 @@ async def left_and_closed(gateway: Whole, provider: Provider, client: Client) ->
     async with asyncio.timeout(CLOSED_WITHIN_S):
         await provider.closed.wait()
     assert await gateway.left() == {}
+    assert not gateway.served.server.server_state.connections
     await all_closed(provider)
 
 

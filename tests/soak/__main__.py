@@ -74,7 +74,8 @@ async def soak(options: argparse.Namespace, folder: Path) -> list[str]:
                 words_per_s=options.words_per_s,
             )
             samples, wrong = await under_load(options, probe, load)
-            wrong += await drained(probe, provider)
+            if not wrong:
+                wrong = await drained(probe, provider)
         wrong += judged(samples) + load.broken[:5] + logged(gateway)
         print_outcomes(load)
         return wrong
