@@ -28,7 +28,7 @@ providers:
 models:
   alias: {{provider: main, model_id: real-model, cost_per_1k_tokens_usd: 0.001}}
 routing:
-  chat: {{primary: alias, deadline_ms: 250, first_content_ms: 200, attempt_timeout_ms: 200, idle_gap_ms: 200}}
+  chat: {{primary: alias, deadline_ms: 650, first_content_ms: 600, attempt_timeout_ms: 600, idle_gap_ms: 400}}
   patient: {{primary: alias, deadline_ms: 9000, first_content_ms: 9000, attempt_timeout_ms: 9000, idle_gap_ms: 9000}}
 tenant_tiers:
   pro: {{allowed_models: [alias], requests_per_minute: 100000, daily_budget_usd: 1, concurrent_requests: 8}}
@@ -128,6 +128,12 @@ async def silence_midway(reader: asyncio.StreamReader, writer: asyncio.StreamWri
     await peer_closed(reader)
 
 
+async def endless_words(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await begin_stream(writer)
+    words = text_event("half" + "x" * 1000)
+    await endlessly(writer, b"%x\r\n%b\r\n" % (len(words), words))
+
+
 async def reset_midway(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     await begin_stream(writer)
     await send(writer, text_event("half"))
@@ -186,15 +192,15 @@ BEFORE_CONTENT = [
     Expected(half_a_head_then_the_end, ("upstream_unavailable",)),
     Expected(half_a_head_then_silence, ("upstream_timeout",)),
     Expected(endless_headers, ("upstream_malformed",)),
-    Expected(endless_body, ("upstream_malformed", "upstream_timeout")),
+    Expected(endless_body, ("upstream_malformed", "upstream_timeout", "deadline_exceeded")),
     Expected(malformed_json, ("upstream_malformed",)),
     Expected(too_short, ("upstream_cut",)),
     Expected(two_lengths, ("upstream_malformed",)),
     Expected(silence, ("upstream_timeout",), stream=True),
     Expected(head_then_silence, ("upstream_timeout",), stream=True),
-    Expected(endless_event, ("upstream_malformed", "upstream_timeout"), stream=True),
+    Expected(endless_event, ("upstream_malformed", "upstream_timeout", "deadline_exceeded"), stream=True),
 ]
-STATUSES = {"upstream_timeout": 504}
+STATUSES = {"upstream_timeout": 504, "deadline_exceeded": 504}
 
 
 @pytest.mark.parametrize("case", BEFORE_CONTENT, ids=lambda case: f"{case.fault.__name__}-{case.stream}")
@@ -279,8 +285,9 @@ async def test_leaving_before_the_answer_closes_the_providers_socket(
         assert (await gateway.events())[0]["status"] == "cancelled"
 
 
-async def test_leaving_a_stream_closes_the_providers_socket(tmp_path: Path) -> None:
-    provider = Provider(silence_midway)
+@pytest.mark.parametrize("fault", [silence_midway, endless_words])
+async def test_leaving_a_stream_closes_the_providers_socket(tmp_path: Path, fault: Fault) -> None:
+    provider = Provider(fault)
     async with gateway_before(tmp_path, provider) as gateway:
         client = await gateway.served.connect(chat(stream=True, model="patient"))
         await client.until(b"half")
