@@ -97,6 +97,12 @@ STRICTER = (
         heads=rb"^CONNECT ",
     ),
     Difference(
+        name="a target that is neither a path nor a URL",
+        why="RFC 9112, 3.2 has no such form",
+        example=b"POST x/y HTTP/1.1\r\n" + HOST + b"\r\n",
+        heads=rb"^[A-Z]+ +[^/\s]",
+    ),
+    Difference(
         name="what follows an upgrade",
         why="an upgrade is never taken up; the connection is closed after the answer",
         example=POST + b"connection: upgrade\r\nupgrade: h2c\r\n\r\n" + POST + b"\r\n",
@@ -104,9 +110,9 @@ STRICTER = (
     ),
     Difference(
         name="a chunk extension that is none",
-        why="RFC 9112, 7.1.1 wants a name after the semicolon",
+        why="RFC 9112, 7.1.1 wants a name after the semicolon, and no bytes above ASCII",
         example=CHUNKED + b"2;\r\nok\r\n0\r\n\r\n",
-        heads=rb"^[0-9a-f]+[ \t]*;([^\w]|[^\r\n]*[^\t\x20-\x7e\x80-\xff\r\n])",
+        heads=rb"^[0-9a-f]+[ \t]*;(\W|[^\r\n]*[^\t\x20-\x7e\r\n])",
     ),
     Difference(
         name="blanks behind a chunk size",
