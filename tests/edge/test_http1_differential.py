@@ -1,7 +1,7 @@
 """Generated requests, read by our server and by h11: what reaches a handler is what h11 reads, in the same order.
 
 A request that only one of the two sees is a smuggled one. Where ours refuses what h11 takes, the difference has a name.
-``PENSTOCK_FUZZ_EXAMPLES=100000 make test ARGS=tests/edge/test_http1_differential.py`` searches for long.
+``FUZZ_EXAMPLES=100000 make test ARGS=tests/edge/test_http1_differential.py`` searches for long.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from support.faces import EchoFace
 from support.http1 import CHAT, Client, Served, serving
 from support.oracle import Asked, read_requests
 
-SEARCH = os.environ.get("PENSTOCK_FUZZ_EXAMPLES")
+SEARCH = os.environ.get("FUZZ_EXAMPLES")
 EXAMPLES = int(SEARCH or 400)
 LIMITS = HttpLimits(head_bytes=4096)
 PATIENCE_S = 1.0
@@ -65,6 +65,18 @@ STRICTER = (
         why="RFC 9112, 6.3: the mark of a smuggled request",
         example=POST + b"content-length: 2\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
         heads=rb"^content-length:[\s\S]*^transfer-encoding:|^transfer-encoding:[\s\S]*^content-length:",
+    ),
+    Difference(
+        name="a tab behind `chunked`",
+        why="llhttp does not take it for chunks",
+        example=POST + b"transfer-encoding: chunked\t\r\n\r\n0\r\n\r\n",
+        heads=rb"^transfer-encoding:[^\n]*\t *\r?$",
+    ),
+    Difference(
+        name="what follows `proxy-connection: close`",
+        why="llhttp takes it for `connection`, as old clients meant it: the connection is closed after the answer",
+        example=POST + b"proxy-connection: close\r\n\r\n" + POST + b"\r\n",
+        heads=rb"^proxy-connection:",
     ),
     Difference(
         name="chunks on HTTP/1.0",

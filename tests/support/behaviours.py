@@ -127,6 +127,8 @@ ODD_FRAMINGS = [
     [b"transfer-encoding: chunked;q=1"],
     [b'transfer-encoding: "chunked"'],
     [b"transfer-encoding: chunked\x0b"],
+    [b"transfer-encoding: chunked\t"],
+    [b"transfer-encoding: \t chunked "],
     [b"transfer-encoding:\x0bchunked"],
     [b"transfer-encoding: ,chunked"],
     [b"transfer-encoding: chunked,"],

@@ -198,6 +198,7 @@ def test_an_older_version_may_ask_to_stay_but_knows_no_chunks(version: bytes, fr
         b"transfer-encoding: chunked\r\ncontent-length: 2\r\n\r\n2\r\nok\r\n0\r\n\r\n",
         b"transfer-encoding: chunked\r\ntransfer-encoding: chunked\r\n\r\n",
         b"transfer-encoding: xchunked\r\n\r\n",
+        b"transfer-encoding: chunked\t\r\n\r\n2\r\nok\r\n0\r\n\r\n",
         b"transfer-encoding: gzip, chunked\r\n\r\n",
         b"transfer-encoding : chunked\r\n\r\n",
         b"content-length: 2\r\ncontent-length: 3\r\n\r\nok",
