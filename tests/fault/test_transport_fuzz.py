@@ -127,7 +127,7 @@ LAXER = (
         name="a NUL in the reason phrase",
         why="nobody reads the reason phrase",
         example=b"HTTP/1.1 200 \0\r\ncontent-length: 2\r\n\r\nok",
-        heads=rb"^HTTP/1\.\d \d\d\d [^\r\n]*\0",
+        heads=rb"^HTTP/\d\.\d \d\d\d [^\r\n]*\0",
     ),
 )
 REUSE_ONLY = {row.name for row in LAXER if row.reuse_only}
