@@ -17,6 +17,9 @@ serve: $(BASE) ## install once, then serve CONFIG (config/demo.yaml, on 127.0.0.
 test: $(DEV) ## install what the tests need, then run every test; ARGS goes to pytest
 	$(BIN)/python -m pytest -ra $(ARGS)
 
+soak: $(DEV) ## ten minutes of streams, cancels and faults: is memory flat? ARGS="--seconds 60 --streams 200"
+	PYTHONPATH=tests $(BIN)/python -m soak $(ARGS)
+
 conformance: $(BASE) $(CONFORMANCE) ## run LangChain's chat model suite against the demo gateway
 	.venv-conformance/bin/python -m pytest -c conformance/pytest.ini conformance $(ARGS)
 
@@ -59,4 +62,4 @@ $(CONFORMANCE): requirements/conformance.txt tools/install.sh
 	PYTHON="$(PYTHON)" tools/install.sh conformance
 	@touch $@
 
-.PHONY: help serve test conformance check format bench bench-peers wheel lock clean
+.PHONY: help serve test soak conformance check format bench bench-peers wheel lock clean

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -280,6 +281,31 @@ async def test_a_body_that_nobody_claims_is_bounded() -> None:
         response = await post(transport, origin)
         assert await _standstill(progress) < TOTAL_BYTES / 2
         assert len(await response.read(TOTAL_BYTES)) == TOTAL_BYTES
+        await transport.aclose()
+
+
+async def test_a_flood_leaves_the_others_their_turn() -> None:
+    progress = [0]
+    async with scripted_server(flooding(progress.append)) as address:
+        origin = Origin("http", *address)
+        transport = transport_to(origin)
+        response = await post(transport, origin)
+        response.pause()
+        await _standstill(progress)
+        turn = 0
+        received: Counter[int] = Counter()
+
+        class CountingBody(Body):
+            def body_received(self, data: bytes) -> None:
+                received[turn] += len(data)
+
+        body = CountingBody()
+        response.attach(body)
+        while not body.over.is_set():
+            turn += 1
+            await asyncio.sleep(0)
+        assert received.total() == TOTAL_BYTES
+        assert max(received.values()) < 1024 * 1024
         await transport.aclose()
 
 

@@ -238,6 +238,16 @@ async def test_redirects_are_answers_like_any_other() -> None:
         assert (b"location", b"http://169.254.169.254/") in response.headers
 
 
+async def test_blanks_around_a_header_are_no_part_of_its_value() -> None:
+    async with upstream(answering(b"HTTP/1.1 429 x\r\nRetry-After: \t 7 \t\r\ncontent-length: 0\r\n\r\n")) as (
+        transport,
+        origin,
+    ):
+        response = await post(transport, origin)
+        assert response.headers == [(b"retry-after", b"7"), (b"content-length", b"0")]
+        response.close()
+
+
 async def test_an_answer_that_comes_before_the_request_is_read_is_still_the_answer() -> None:
     connections = 0
 

@@ -15,6 +15,10 @@ from penstock.transport.limits import TransportLimits
 from penstock.transport.message import ResponseParser
 from penstock.transport.response import Response
 
+# uvloop's largest read. More is waiting behind such a one, and libuv would take up to 32 of them (8 MB) in one turn of
+# the loop (https://github.com/libuv/libuv/blob/v1.x/src/unix/stream.c, uv__read, 2026-11-21).
+_FULL_READ_BYTES = 256_000
+
 OnFree: TypeAlias = Callable[["Connection", bool], None]
 
 
@@ -120,6 +124,8 @@ class Connection(asyncio.Protocol):
                 self.abort()
             return
         self._untouched = False
+        if len(data) >= _FULL_READ_BYTES:
+            self._let_others()
         parser = self._parser
         try:
             body = parser.feed(data)
@@ -155,6 +161,17 @@ class Connection(asyncio.Protocol):
         self._transport = None
 
     # --- within ---
+
+    def _let_others(self) -> None:
+        """Read on in the next turn of the loop, so that a flood on this connection holds up nobody else."""
+        if self._transport is not None and not self._paused:
+            self._transport.pause_reading()
+            self._loop.call_soon(self._read_on)
+
+    def _read_on(self) -> None:
+        transport = self._transport
+        if transport is not None and not transport.is_closing() and not self._paused:
+            transport.resume_reading()
 
     def _deliver(self, response: Response, body: bytes) -> None:
         complete = self._parser.complete

@@ -141,7 +141,7 @@ class ResponseParser:
             return
         self.status = status
         self.head_complete = True
-        self.reusable = self._parser.should_keep_alive()
+        self.reusable = self._parser.should_keep_alive() and self._version_may_stay()
         if self._bodiless:
             self.complete, self.reusable = True, False
 
@@ -165,11 +165,19 @@ class ResponseParser:
             if lowered == b"content-length":
                 self._length_known = True
             elif lowered == b"transfer-encoding":
-                if value.strip().lower() != b"chunked" or self._length_known:
+                # llhttp takes no other blank behind it, and would read such a body as it stands.
+                if value.strip(b" ").lower() != b"chunked" or self._length_known:
                     raise self._malformed("a transfer encoding other than chunked")
                 self._length_known = True
             elif lowered == b"content-encoding" and value.strip().lower() not in (b"", b"identity"):
                 raise self._malformed("a content encoding that nobody asked for")
+
+    def _version_may_stay(self) -> bool:
+        """HTTP/1.0 knew no chunks: RFC 9112, 6.1 wants the connection of such an answer closed after it."""
+        version = self._parser.get_http_version()
+        if version == "1.1":
+            return True
+        return version == "1.0" and all(name.lower() != b"transfer-encoding" for name, _ in self.fields)
 
     def _measured_head(self) -> int:
         return sum(len(name) + len(value) + 4 for name, value in self.fields)

@@ -58,7 +58,7 @@ class Response:
     @property
     def headers(self) -> Headers:
         """See ``core.ports.HttpResponse.headers``; made when asked for, which a good answer's hardly ever are."""
-        return [(name.lower(), value) for name, value in self._fields]
+        return [(name.lower(), value.rstrip(b" \t")) for name, value in self._fields]
 
     async def read(self, limit_bytes: int) -> bytes:
         """See ``core.ports.HttpResponse.read``."""

@@ -179,12 +179,26 @@ def test_a_connection_is_not_reused_after_close_or_surplus_bytes(rest: bytes) ->
 
 
 @pytest.mark.parametrize(
+    ("version", "framing", "reusable"),
+    [
+        (b"1.0", b"content-length: 0\r\n\r\n", True),
+        (b"1.0", b"transfer-encoding: chunked\r\n\r\n0\r\n\r\n", False),
+        (b"0.9", b"content-length: 0\r\n\r\n", False),
+    ],
+)
+def test_an_older_version_may_ask_to_stay_but_knows_no_chunks(version: bytes, framing: bytes, reusable: bool) -> None:  # noqa: FBT001 - a parameter
+    parser, body = parse(b"HTTP/" + version + b" 200 OK\r\nconnection: keep-alive\r\n" + framing)
+    assert (body, parser.complete, parser.reusable) == (b"", True, reusable)
+
+
+@pytest.mark.parametrize(
     "head",
     [
         b"content-length: 2\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
         b"transfer-encoding: chunked\r\ncontent-length: 2\r\n\r\n2\r\nok\r\n0\r\n\r\n",
         b"transfer-encoding: chunked\r\ntransfer-encoding: chunked\r\n\r\n",
         b"transfer-encoding: xchunked\r\n\r\n",
+        b"transfer-encoding: chunked\t\r\n\r\n2\r\nok\r\n0\r\n\r\n",
         b"transfer-encoding: gzip, chunked\r\n\r\n",
         b"transfer-encoding : chunked\r\n\r\n",
         b"content-length: 2\r\ncontent-length: 3\r\n\r\nok",

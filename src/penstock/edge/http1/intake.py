@@ -121,7 +121,8 @@ class Intake:
     def on_header(self, name: bytes, value: bytes) -> None:
         """A whole header, or a trailer."""
         if self.in_head:  # trailers are dropped
-            self._fields.append((name.lower(), value))
+            # llhttp leaves the blanks behind a value (RFC 9110, 5.5: no part of it) and has refused other white space.
+            self._fields.append((name.lower(), value.rstrip()))
 
     def on_headers_complete(self) -> None:
         """The head is whole."""
