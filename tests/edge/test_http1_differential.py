@@ -143,10 +143,10 @@ STRICTER = (
 # What h11 refuses, or reads otherwise, and the server takes.
 LAXER = (
     Difference(
-        name="two spaces before the target",
+        name="two spaces in the request line",
         why="RFC 9112, 3 lets a reader take any blanks; nothing of the line is sent on",
         example=b"POST  / HTTP/1.1\r\n" + HOST + b"\r\n",
-        heads=rb"^[A-Z]+  ",
+        heads=rb"[A-Z]+  \S|\S  HTTP/1\.",
     ),
     Difference(
         name="a target that is no path",
