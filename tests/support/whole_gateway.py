@@ -17,6 +17,7 @@ from penstock.core.ports import AuditQuery
 from penstock.edge.openai import OpenAIFace
 from penstock.providers import FAULT_KINDS, KINDS
 from penstock.telemetry import build_logger
+from penstock.transport import Proxies
 from support.http1 import Served, serving
 
 _SETTLED_S = 2.0
@@ -69,7 +70,7 @@ async def whole_gateway(folder: Path, config: str, **env: str) -> AsyncIterator[
     store = f"sqlite:///{folder}/penstock.db"
     settings = load_settings(path, env | {"PENSTOCK_STORE_URL": store}, kinds=KINDS, fault_kinds=FAULT_KINDS)
     log = io.StringIO()
-    works = await Works.open(settings, build_logger(log, style="json"))
+    works = await Works.open(settings, build_logger(log, style="json"), Proxies.of({}))
     try:
         gateway = RunningGateway(compose(settings, works), works)
         async with serving(OpenAIFace(gateway)) as served:
