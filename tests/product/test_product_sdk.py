@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 
 import openai
@@ -14,6 +15,8 @@ from openai import AsyncOpenAI, OpenAI
 
 from support.server import serving
 
+# What a gateway that somebody served from here has left is not the tests'.
+STORE_FILES = set(Path.cwd().glob("penstock.db*"))
 CONFIG = """
 server: {debug: true}
 providers:
@@ -246,3 +249,8 @@ async def test_three_hundred_streams_at_once(async_client: AsyncOpenAI) -> None:
 
     async with asyncio.timeout(60):
         assert all(await asyncio.gather(*(one(number) for number in range(300))))
+
+
+def test_nothing_of_the_store_lies_where_the_tests_run(address: str) -> None:
+    assert address
+    assert set(Path.cwd().glob("penstock.db*")) <= STORE_FILES
