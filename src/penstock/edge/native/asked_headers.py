@@ -1,4 +1,4 @@
-"""The request headers that the gateway reads, as OpenAPI parameters. What they mean is in ``openai/asks.py``."""
+"""The request headers that the gateway reads, as OpenAPI parameters. What they mean is in ``edge/asks.py``."""
 
 from __future__ import annotations
 
