@@ -9,11 +9,17 @@ import pytest
 from penstock.core.ports import Clock, Counters, Hit
 from penstock.stores.memory import MemoryCounters
 from support.clocks import HandClock
+from support.linked import LinkedOwner
 
 Make = Callable[[Clock], Counters]
 
 
-@pytest.fixture(params=[MemoryCounters], ids=["memory"])
+def remote(clock: Clock) -> Counters:
+    """A worker's, which asks the process that counts."""
+    return LinkedOwner(clock).worker().counters
+
+
+@pytest.fixture(params=[MemoryCounters, remote], ids=["memory", "remote"])
 def make(request: pytest.FixtureRequest) -> Make:
     made: Make = request.param
     return made

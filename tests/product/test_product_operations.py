@@ -17,7 +17,7 @@ import openai
 import pytest
 from openai import AsyncOpenAI
 
-from penstock.app.serve import bind
+from penstock.app.listening import bind
 from penstock.config import ConfigError
 from support.configs import DEMO
 from support.server import Gateway, environment, penstock, running

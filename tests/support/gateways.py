@@ -100,11 +100,11 @@ class FakeGateway:
         """Know nothing."""
         return AuditPage([], None)
 
-    def metrics(self) -> bytes:
+    async def metrics(self) -> bytes:
         """Count nothing."""
         return b""
 
-    def set_fault(self, provider: str, fault: Fault | None) -> None:
+    async def set_fault(self, provider: str, fault: Fault | None) -> None:
         """Have no providers."""
 
     async def health(self) -> dict[str, Any]:

@@ -110,11 +110,11 @@ class FakeGateway:
         self.queries.append(query)
         return AuditPage([event for event in EVENTS if query.tenant in (None, event["tenant_id"])], None)
 
-    def metrics(self) -> bytes:
+    async def metrics(self) -> bytes:
         """One counter."""
         return b"# TYPE llm_requests_total counter\nllm_requests_total 1\n"
 
-    def set_fault(self, provider: str, fault: Fault | None) -> None:
+    async def set_fault(self, provider: str, fault: Fault | None) -> None:
         """Keep the fault of ``mock-fast``."""
         if provider != "mock-fast":
             raise NotFound("No simulated provider of that name; there is mock-fast.")

@@ -11,8 +11,9 @@ from typing import Any
 
 from penstock.app.compose import compose
 from penstock.app.gateway import RunningGateway
+from penstock.app.owned import LocalControl, OwnedStore
 from penstock.app.works import Works
-from penstock.config import load_settings
+from penstock.config import load_pepper, load_settings
 from penstock.core.ports import AuditQuery
 from penstock.edge.openai import OpenAIFace
 from penstock.providers import FAULT_KINDS, KINDS
@@ -26,16 +27,16 @@ _SETTLED_S = 2.0
 class Whole:
     """A gateway from its edge to its provider, served on loopback."""
 
-    def __init__(self, served: Served, gateway: RunningGateway, works: Works, log: io.StringIO) -> None:
+    def __init__(self, served: Served, gateway: RunningGateway, owned: OwnedStore, log: io.StringIO) -> None:
         self.served = served
         self.log = log
         self._gateway = gateway
-        self._works = works
+        self._owned = owned
         self._tasks = asyncio.all_tasks()
 
     async def events(self) -> list[dict[str, Any]]:
         """The audit events of calls that are over, newest first."""
-        page = await self._works.owner.query(AuditQuery())
+        page = await self._owned.audit(AuditQuery())
         return [event for event in page.events if event["event_type"] == "llm_request_completed"]
 
     async def left(self) -> dict[str, Any]:
@@ -54,8 +55,8 @@ class Whole:
         billed = sum(event["cost_nano_usd"] for event in await self.events())
         state = {
             "calls in flight": self._gateway.calls_in_flight,
-            "calls in flight by tenant": sum(self._works.in_flight.values()),
-            "money held": self._works.budgets.spent_nano_usd("acme") - billed,
+            "calls in flight by tenant": sum(self._owned.admissions.in_flight.values()),
+            "money held": self._owned.budgets.spent_nano_usd("acme") - billed,
             "tasks": asyncio.all_tasks() - self._tasks,
             "errors logged": '"level": "error"' in self.log.getvalue() or "Traceback" in self.log.getvalue(),
         }
@@ -70,10 +71,14 @@ async def whole_gateway(folder: Path, config: str, **env: str) -> AsyncIterator[
     store = f"sqlite:///{folder}/penstock.db"
     settings = load_settings(path, env | {"PENSTOCK_STORE_URL": store}, kinds=KINDS, fault_kinds=FAULT_KINDS)
     log = io.StringIO()
-    works = await Works.open(settings, build_logger(log, style="json"), Proxies.of({}))
+    logger = build_logger(log, style="json")
+    pepper = load_pepper(settings)
+    owned = await OwnedStore.open(settings, pepper, logger)
+    works = Works(settings, pepper, owned, logger, Proxies.of({}))
     try:
-        gateway = RunningGateway(compose(settings, works), works)
+        gateway = RunningGateway(compose(settings, works), works, LocalControl(owned, works))
         async with serving(OpenAIFace(gateway)) as served:
-            yield Whole(served, gateway, works, log)
+            yield Whole(served, gateway, owned, log)
     finally:
         await works.aclose()
+        await owned.aclose()

@@ -1,5 +1,5 @@
-"""The composition root: config -> stores -> providers -> pipeline -> edges. The one part that knows every other."""
+"""The composition root: config -> stores -> providers -> pipeline -> edges. The one part that knows every other.
 
-from penstock.app.serve import serve
-
-__all__ = ["serve"]
+``alone.py`` is one process with all in it. With workers ``supervise.py`` owns the store and starts ``worker.py`` so many
+times; ``works.py``, ``compose.py``, ``gateway.py`` and ``server.py`` are what every serving process has.
+"""

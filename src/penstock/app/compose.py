@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +25,8 @@ from penstock.providers import KINDS, ROWS, OpenAICompatible, Simulated, templat
 from penstock.resilience import Attempts, Dispatch
 from penstock.routing import Route
 from penstock.telemetry import FailedCalls, Trace
-from penstock.telemetry.logs import Logger
 from penstock.tenancy import Fit, Identify, KeyRing, Ledger, Limit, Spend
 
-NANO = 1_000_000_000
 _ON_THIS_MACHINE = "http://127.0.0.1:"
 
 
@@ -70,7 +67,7 @@ def _pipeline(
         works.budgets,
         works.log,
         wall_clock=time.time,
-        on_alert=partial(_alert, works.logger),
+        on_alert=works.alert,
         strict=settings.store.durability == "strict",
     )
     targets = {
@@ -81,7 +78,7 @@ def _pipeline(
         trace=Trace(works.metrics, on_failed=FailedCalls(works.logger)),
         record=Record(works.log, on_loss=works.lose),
         identify=Identify(policy.tenants, subkey(works.pepper, "user hashes")),
-        limit=Limit(policy.tiers, policy.endpoint_requests_per_minute, works.counters, works.in_flight),
+        limit=Limit(policy.tiers, policy.endpoint_requests_per_minute, works.admissions),
         route=Route(policy),
         render=Render(prompts),
         fit=Fit(policy.tiers, policy.routes),
@@ -158,9 +155,3 @@ def _hosted(
 def _unreadable(name: str, ca_file: Path | None, error: OSError) -> Problem:
     reason: Any = error.strerror or "it holds no certificate"
     return Problem(0, 0, f"providers.{name}.ca_file", f"{ca_file} cannot be used: {reason}", "give a PEM file")
-
-
-def _alert(logger: Logger, tenant: str, spent: int, held: int, limit: int) -> None:
-    logger.warning(
-        "budget nearly spent", tenant=tenant, spent_usd=spent / NANO, held_usd=held / NANO, limit_usd=limit / NANO
-    )

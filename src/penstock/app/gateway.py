@@ -3,34 +3,32 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Mapping
-from pathlib import Path
+from collections.abc import Awaitable
 from typing import Any
 
 from penstock.app.compose import Parts, compose
+from penstock.app.control import Control
 from penstock.app.works import VERSION, Works
-from penstock.config import ConfigError, Problem, Settings, load_settings
+from penstock.config import Settings
 from penstock.core.answer import Answer
 from penstock.core.call import Call, Identity
 from penstock.core.errors import InvalidParameter, NotFound, Unauthenticated, Unavailable
 from penstock.core.policy import Policy
 from penstock.core.ports import AuditPage, AuditQuery, Fault
-from penstock.providers import FAULT_KINDS, KINDS, Simulated
-from penstock.telemetry import QuotaUse
-from penstock.tenancy import tenant_window
+from penstock.providers import Simulated
+from penstock.telemetry import Totals
 
 
 class RunningGateway:
     """Implements ``core.ports.Gateway``. ``reload`` replaces the parts between two calls; calls in flight keep theirs."""
 
-    def __init__(self, parts: Parts, works: Works) -> None:
+    def __init__(self, parts: Parts, works: Works, control: Control) -> None:
         self._parts = parts
         self._works = works
-        self._started_with = parts.settings
+        self._control = control
         self._started_at_s = time.monotonic()
         self.generation = 1
         self.draining = False
-        works.metrics.quota = self._quotas
 
     # --- edges ---
 
@@ -75,16 +73,19 @@ class RunningGateway:
 
     async def audit(self, query: AuditQuery) -> AuditPage:
         """A page of audit events, newest first."""
-        return await self._works.owner.query(query)
+        return await self._control.audit(query)
 
-    def metrics(self) -> bytes:
-        """Prometheus text."""
-        from penstock.telemetry.exposition import render  # noqa: PLC0415 - 4 MB that only a scrape needs
+    async def metrics(self) -> bytes:
+        """Prometheus text, of all workers."""
+        return await self._control.metrics(self.policy)
 
-        return render(self._works.metrics)
+    async def set_fault(self, provider: str, fault: Fault | None) -> None:
+        """Make a simulated provider fail in every worker, or mend it. Raises ``NotFound`` and ``InvalidParameter``."""
+        self.set_own_fault(provider, fault)
+        await self._control.spread_fault(provider, fault)
 
-    def set_fault(self, provider: str, fault: Fault | None) -> None:
-        """Make a simulated provider fail, or mend it. Raises ``NotFound`` and ``InvalidParameter``."""
+    def set_own_fault(self, provider: str, fault: Fault | None) -> None:
+        """``set_fault`` in this process alone."""
         known = {name: each for name, each in self._parts.providers.items() if isinstance(each, Simulated)}
         if provider not in known:
             raise NotFound(
@@ -104,8 +105,8 @@ class RunningGateway:
             "ready": self.ready,
             "uptime_seconds": round(time.monotonic() - self._started_at_s, 3),
             "config": {"generation": self.generation, "digest": settings.digest},
-            "store": dict(self._works.detail()),
-            "calls_in_flight": dict(self._works.in_flight),
+            "cache": {"entries": len(self._works.cache), "bytes": self._works.cache.size_bytes},
+            **await self._control.detail(),
             "targets": {
                 alias: {"provider": target.provider, "model": target.model_id}
                 for alias, target in self.policy.targets.items()
@@ -121,71 +122,20 @@ class RunningGateway:
         """Calls that have no end yet."""
         return self._works.metrics.in_flight
 
+    def totals(self) -> Totals:
+        """What this process has counted."""
+        return self._works.metrics.totals()
+
     @property
-    def digest(self) -> str:
-        """SHA-256 of the config in force."""
-        return self._parts.settings.digest
+    def settings(self) -> Settings:
+        """The config in force."""
+        return self._parts.settings
 
-    def reload(self, config: Path, env: Mapping[str, str]) -> list[str]:
-        """Take a changed config into use for the next call; the settings that wait for a restart.
+    def prepare(self, settings: Settings) -> Parts:
+        """Build what ``settings`` ask for, beside what is in force. Raises ``ConfigError``."""
+        return compose(settings, self._works, self._parts)
 
-        Raises ``ConfigError``, and then nothing has changed.
-        """
-        old = self._parts
-        self.generation += 1
-        settings = load_settings(config, env, kinds=KINDS, fault_kinds=FAULT_KINDS)
-        _refuse_restart(settings, self._started_with)
-        waiting = _restart_settings(settings, self._started_with)
-        if waiting:
-            self._works.logger.warning("in force after a restart", settings=waiting)
-        self._parts = compose(settings, self._works, old)
-        self._works.record(
-            "config_reloaded", generation=self.generation, old_digest=old.settings.digest, digest=settings.digest
-        )
-        return waiting
-
-    def refused(self, error: ConfigError) -> None:
-        """Write down a reload that changed nothing."""
-        self._works.record("config_refused", generation=self.generation, problems=len(error.problems))
-
-    def _quotas(self) -> list[QuotaUse]:
-        """Every limit that has a figure now."""
-        rows: list[QuotaUse] = []
-        for tenant, tier_name in self.policy.tenants.items():
-            tier = self.policy.tiers[tier_name]
-            if tier.daily_budget_nano_usd is not None:
-                spent = self._works.budgets.spent_nano_usd(tenant)
-                rows.append(QuotaUse(tenant, "day_usd", spent / 1e9, tier.daily_budget_nano_usd / 1e9))
-            requests = self._works.counters.used(tenant_window(tenant, tier))
-            rows.append(QuotaUse(tenant, "minute_requests", requests, tier.requests_per_minute))
-            if tier.concurrent_requests is not None:
-                rows.append(
-                    QuotaUse(tenant, "concurrent", self._works.in_flight.get(tenant, 0), tier.concurrent_requests)
-                )
-        return rows
-
-
-def _refuse_restart(new: Settings, old: Settings) -> None:
-    """What was checked against the address and the store must be what is served from them."""
-    fixed = {
-        "server.host": (new.server.host, old.server.host),
-        "server.port": (new.server.port, old.server.port),
-        "server.environment": (new.server.environment, old.server.environment),
-        "store.url": (new.store.url, old.store.url),
-        "store.pepper": (new.store.pepper, old.store.pepper),
-    }
-    problems = [
-        Problem(0, 0, name, "this cannot change in a running gateway", "put it back, or restart")
-        for name, (wanted, held) in fixed.items()
-        if wanted != held
-    ]
-    if problems:
-        raise ConfigError(problems)
-
-
-def _restart_settings(new: Settings, old: Settings) -> list[str]:
-    """Settings that are read at the start alone, and that have changed."""
-    pairs = {("server", name): (value, getattr(old.server, name)) for name, value in new.server}
-    pairs |= {("store", name): (value, getattr(old.store, name)) for name, value in new.store}
-    live = {"debug", "keyless_loopback", "durability"}
-    return sorted(".".join(path) for path, (wanted, held) in pairs.items() if wanted != held and path[1] not in live)
+    def take(self, parts: Parts, generation: int) -> None:
+        """Use ``parts`` from the next call on."""
+        self._parts = parts
+        self.generation = generation

@@ -35,7 +35,7 @@ def serve(
     show_examination(examination, err=True)
     if examination.errors:
         raise typer.Exit(2)
-    from penstock.app import serve as run  # noqa: PLC0415 - the whole server, once the config is good
+    from penstock.app.serve import serve as run  # noqa: PLC0415 - the whole server, once the config is good
 
     try:
         run(config, overrides)

@@ -273,9 +273,6 @@ def _address(settings: Settings, document: Document) -> None:
     keys = [key.get_secret_value() for key in settings.admin_keys]
     keys += [key.key.get_secret_value() for tenant in settings.tenants.values() for key in tenant.keys]
     demo = [key for key in keys if key.startswith(DEMO_KEY)]
-    if server.workers != 1:
-        text = "more than one worker comes with a later version"
-        document.problem(("server", "workers"), text, "write 1, and run more gateways on other hosts")
     if server.keyless_loopback and (not server.debug or not demo or len(demo) < len(keys)):
         text = "keyless_loopback is for the demo: with `debug: true` and keys that all begin with sk-demo-"
         document.problem(("server", "keyless_loopback"), text, "remove it")

@@ -28,22 +28,16 @@ def load_settings(
     kinds: Mapping[str, str | None] = BUILT_IN_KINDS,
     fault_kinds: Collection[str] | None = None,
     options: Mapping[str, str] = MappingProxyType({}),
+    text: str | None = None,
 ) -> Settings:
     """The settings in ``path`` with ``env`` laid over them.
 
     ``kinds`` maps each provider kind to its default base URL; ``None`` where the file must give one. ``fault_kinds``
     are the ways a simulated provider can fail; ``None`` lets any pass. ``options`` names the command line's option behind
-    a variable of ``env``, where there is one. Raises ``ConfigError`` with every problem there is; what is only doubtful
-    is in the result's ``warnings``.
+    a variable of ``env``, where there is one; ``text`` is what the file says, where it was read before. Raises
+    ``ConfigError`` with every problem there is; what is only doubtful is in the result's ``warnings``.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        hint = "give the file with --config FILE, or set PENSTOCK_CONFIG"
-        problem = Problem(0, 0, "", f"{path} cannot be read: {error.strerror}", hint)
-        raise ConfigError([problem]) from None
-    except UnicodeDecodeError:
-        raise ConfigError([Problem(1, 1, "", f"{path} is not UTF-8", "save it as UTF-8")]) from None
+    text = read_config(path) if text is None else text
     document = Document(text, env)
     if document.problems and not document.data:
         raise ConfigError(document.problems)
@@ -56,6 +50,18 @@ def load_settings(
     if any(each.severity == "error" for each in problems):
         raise ConfigError(problems, settings)
     return settings.placed(path.absolute().parent, tuple(problems))
+
+
+def read_config(path: FilePath) -> str:
+    """The text of a config file. Raises ``ConfigError``."""
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        hint = "give the file with --config FILE, or set PENSTOCK_CONFIG"
+        problem = Problem(0, 0, "", f"{path} cannot be read: {error.strerror}", hint)
+        raise ConfigError([problem]) from None
+    except UnicodeDecodeError:
+        raise ConfigError([Problem(1, 1, "", f"{path} is not UTF-8", "save it as UTF-8")]) from None
 
 
 def override_names() -> dict[str, Path]:

@@ -42,7 +42,9 @@ class Server(Section):
         default="127.0.0.1", min_length=1, description="Address to listen on; any but loopback needs keys."
     )
     port: int = Field(default=8000, ge=0, le=65_535, description="Port to listen on; 0 lets the system choose one.")
-    workers: int = Field(default=1, ge=1, description="Processes that serve. Only 1 for now.")
+    workers: int = Field(
+        default=1, ge=1, le=64, description="Processes that serve; with more than 1 another one owns the store."
+    )
     environment: Literal["production", "development"] = Field(
         default="production", description="`development` permits what no production may: `tls_verify: false`."
     )

@@ -134,6 +134,27 @@ class Counters(Protocol):
         """Count one hit in every window (of different keys), or in none if one of them has no room. In order."""
 
 
+class Admission(Struct, frozen=True):
+    """Whether one more call of a tenant was let in; ``in_flight`` are its calls then, this one among them if it was.
+
+    ``verdicts`` answers the hits in order; it is empty when the tenant had no slot left, and then nothing was counted.
+    """
+
+    admitted: bool
+    in_flight: int
+    verdicts: Sequence[Verdict] = ()
+
+
+class Admissions(Protocol):
+    """Calls in flight per tenant, let in together with the hits that they are. Outlives a new configuration."""
+
+    async def admit(self, tenant: str, most: int | None, hits: Sequence[Hit]) -> Admission:
+        """Take a slot (of ``most``) and count every hit, or do neither. Raises ``StoreFailed`` when nobody can tell."""
+
+    def leave(self, tenant: str) -> None:
+        """Give a slot back. Once for each that was admitted."""
+
+
 class Reservation(Struct, frozen=True):
     """Money held for one call on one UTC day (days since 1970). Nano-USD."""
 
@@ -146,7 +167,13 @@ class Budgets(Protocol):
     """Money leased to this process, reserved per call in memory and settled with the real cost. Nano-USD."""
 
     def reserve(self, tenant: str, amount_nano_usd: int, limit_nano_usd: int | None) -> Reservation | None:
-        """Hold ``amount_nano_usd`` of today's limit; ``None`` when it does not fit. Nothing always fits."""
+        """Hold ``amount_nano_usd`` of today's limit; ``None`` when it does not fit, or not in what this process has at hand.
+
+        Nothing always fits.
+        """
+
+    async def borrow(self, tenant: str, amount_nano_usd: int, limit_nano_usd: int) -> Reservation | None:
+        """``reserve`` again, with money that this process does not have at hand. Raises ``StoreFailed``."""
 
     def settle(self, reservation: Reservation, cost_nano_usd: int) -> None:
         """Replace a reservation by what was really spent, on the day that it was made. Once for each."""
@@ -241,11 +268,11 @@ class Gateway(Protocol):
     async def audit(self, query: AuditQuery) -> AuditPage:
         """A page of audit events, newest first."""
 
-    def metrics(self) -> bytes:
-        """Prometheus text."""
+    async def metrics(self) -> bytes:
+        """Prometheus text, of all workers."""
 
-    def set_fault(self, provider: str, fault: Fault | None) -> None:
-        """Make a simulated provider fail, or mend it. Raises ``NotFound``."""
+    async def set_fault(self, provider: str, fault: Fault | None) -> None:
+        """Make a simulated provider fail in every worker, or mend it. Raises ``NotFound``."""
 
     async def health(self) -> dict[str, Any]:
         """What an operator wants to see: version, uptime, config, store, targets."""

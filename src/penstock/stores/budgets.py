@@ -30,6 +30,10 @@ class DayBudgets:
         self._held[tenant] = held
         return Reservation(tenant, self._day, amount_nano_usd)
 
+    async def borrow(self, tenant: str, amount_nano_usd: int, limit_nano_usd: int) -> Reservation | None:
+        """``reserve``: there is no money elsewhere."""
+        return self.reserve(tenant, amount_nano_usd, limit_nano_usd)
+
     def settle(self, reservation: Reservation, cost_nano_usd: int) -> None:
         """Replace a reservation by what was really spent, on the day that it was made. Once for each."""
         tenant = reservation.tenant

@@ -1,4 +1,4 @@
-"""Counters in this process's memory: a sliding-window counter per key, bounded in number."""
+"""Counters and slots in this process's memory: a sliding-window counter per key, bounded in number."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from penstock.core.call import RateState
-from penstock.core.ports import Clock, Hit, Verdict
+from penstock.core.ports import Admission, Clock, Hit, Verdict
 
 # Sums of weighted counts carry binary rounding; a window must not refuse its last hit because of it.
 _ROUNDING = 1e-9
@@ -75,15 +75,16 @@ class MemoryCounters:
 
     async def hit(self, key: str, limit: int, window_s: float) -> Verdict:
         """Count one hit if the window still has room."""
-        now_s = self._clock()
-        known = self._windows.get(key)
-        window, verdict = slide(known and known[0], limit, window_s, now_s)
-        if verdict.admitted:
-            self._keep(key, window, window_s, now_s)
-        return verdict
+        return self._count_one(key, limit, window_s)
 
     async def hit_all(self, hits: Sequence[Hit]) -> list[Verdict]:
         """Count one hit in every window, or in none if one of them has no room."""
+        return self.count(hits)
+
+    def count(self, hits: Sequence[Hit]) -> list[Verdict]:
+        """``hit_all`` for whoever has this process' counters at hand."""
+        if len(hits) == 1:  # as most calls have it
+            return [self._count_one(hits[0].key, hits[0].limit, hits[0].window_s)]
         now_s = self._clock()
         windows: list[Window] = []
         verdicts: list[Verdict] = []
@@ -109,6 +110,14 @@ class MemoryCounters:
         into = max(0.0, now_s - window.start_s) / hit.window_s
         return window.current + window.previous * (1.0 - into)
 
+    def _count_one(self, key: str, limit: int, window_s: float) -> Verdict:
+        now_s = self._clock()
+        known = self._windows.get(key)
+        window, verdict = slide(known and known[0], limit, window_s, now_s)
+        if verdict.admitted:
+            self._keep(key, window, window_s, now_s)
+        return verdict
+
     def _keep(self, key: str, window: Window, window_s: float, now_s: float) -> None:
         if key in self._windows:
             self._windows.move_to_end(key)
@@ -126,3 +135,35 @@ class MemoryCounters:
 
     def __len__(self) -> int:
         return len(self._windows)
+
+
+class MemoryAdmissions:
+    """``Admissions`` of one process; ``in_flight`` names only tenants that have calls."""
+
+    def __init__(self, counters: MemoryCounters) -> None:
+        self._counters = counters
+        self.in_flight: dict[str, int] = {}
+
+    async def admit(self, tenant: str, most: int | None, hits: Sequence[Hit]) -> Admission:
+        """Take a slot and count every hit, or do neither."""
+        return self.enter(tenant, most, hits)
+
+    def enter(self, tenant: str, most: int | None, hits: Sequence[Hit]) -> Admission:
+        """``admit`` for whoever has this process' slots at hand."""
+        held = self.in_flight.get(tenant, 0)
+        if most is not None and held >= most:
+            return Admission(False, held)
+        verdicts = self._counters.count(hits)
+        for verdict in verdicts:
+            if not verdict.admitted:
+                return Admission(False, held, verdicts)
+        self.in_flight[tenant] = held + 1
+        return Admission(True, held + 1, verdicts)
+
+    def leave(self, tenant: str) -> None:
+        """Give a slot back."""
+        held = self.in_flight[tenant] - 1
+        if held:
+            self.in_flight[tenant] = held
+        else:
+            del self.in_flight[tenant]

@@ -87,6 +87,11 @@ class SegmentLog:
         return self._writer.end
 
     @property
+    def behind(self) -> bool:
+        """Whether half the queue is taken: whoever can wait should."""
+        return len(self._pending) > self.QUEUE_RECORDS // 2
+
+    @property
     def writable(self) -> bool:
         """False once a write has failed or the log is closed."""
         return self._refusal is None
@@ -96,7 +101,10 @@ class SegmentLog:
 
         Raises ``StoreFailed`` after a failed write, after ``close``, and while the queue is full.
         """
-        line = seals.one_line(record)
+        return self.append_line(seals.one_line(record))
+
+    def append_line(self, line: bytes) -> int:
+        """``append`` of a record that is one line of JSON already (see ``seals.one_line``)."""
         with self._lock:
             if self._refusal is not None:
                 raise StoreFailed(self._refusal)

@@ -5,16 +5,13 @@ from __future__ import annotations
 import platform
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 from prometheus_client import CollectorRegistry, Metric, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
 
-from penstock.telemetry.metrics import BUCKETS_MS, Histogram
-
-if TYPE_CHECKING:
-    from penstock.telemetry.metrics import Metrics
+from penstock.telemetry.totals import BUCKETS_MS, Gauges, Histogram, QuotaUse, Totals
 
 Values: TypeAlias = Mapping[tuple[str, ...], float]
 
@@ -24,28 +21,30 @@ _TENANT = ("tenant_id", "task", "model")
 _NANO = 1e9
 
 
-def render(metrics: Metrics) -> bytes:
-    """Every metric of the gateway and of its process."""
+def render(totals: Totals, gauges: Gauges) -> bytes:
+    """Every metric of the gateway, and of the process that is asked."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Gateway(metrics))
+    registry.register(_Gateway(totals, gauges))
     ProcessCollector(registry=registry)
     return generate_latest(registry)
 
 
 class _Gateway(Collector):
-    def __init__(self, metrics: Metrics) -> None:
-        self._metrics = metrics
+    def __init__(self, totals: Totals, gauges: Gauges) -> None:
+        self._totals = totals
+        self._gauges = gauges
 
     def collect(self) -> Iterator[Metric]:
-        yield from _calls(self._metrics)
-        yield from _money(self._metrics)
-        yield from _process(self._metrics)
+        yield from _calls(self._totals)
+        yield from _money(self._totals)
+        yield from _quota(self._gauges.quota)
+        yield from _process(self._totals, self._gauges)
 
     def describe(self) -> Iterable[Metric]:
         return ()
 
 
-def _calls(of: Metrics) -> Iterator[Metric]:
+def _calls(of: Totals) -> Iterator[Metric]:
     labels = ("tenant_tier", *_CALL, "status")
     yield _counter("llm_requests_total", "Calls that are over.", labels, of.requests)
     yield _histogram("llm_latency_ms", "From the request to the end of its answer.", of.latency)
@@ -62,7 +61,7 @@ def _calls(of: Metrics) -> Iterator[Metric]:
     yield _counter("penstock_stage_calls_total", "Calls that went through a stage.", ("stage",), counts)
 
 
-def _money(of: Metrics) -> Iterator[Metric]:
+def _money(of: Totals) -> Iterator[Metric]:
     amounts = of.amounts
     tokens: Values = {key: amount.input_tokens for key, amount in amounts.items()}
     yield _counter("llm_input_tokens_total", "Tokens read.", _TENANT, tokens)
@@ -75,7 +74,9 @@ def _money(of: Metrics) -> Iterator[Metric]:
     yield _counter("llm_tagged_cost_usd_total", "Cost of calls tagged with team or feature.", tags, costs)
     reasons = ("tenant_id", "reason")
     yield _counter("llm_quota_rejections_total", "Calls refused by a limit or a budget.", reasons, of.rejections)
-    quota = list(of.quota())
+
+
+def _quota(quota: Sequence[QuotaUse]) -> Iterator[Metric]:
     window = ("tenant_id", "window")
     used: Values = {(use.tenant, use.window): use.used for use in quota}
     yield _gauge("llm_quota_used", "Used of the current window.", window, used)
@@ -83,14 +84,17 @@ def _money(of: Metrics) -> Iterator[Metric]:
     yield _gauge("llm_quota_limit", "Limit of the window.", window, limits)
 
 
-def _process(of: Metrics) -> Iterator[Metric]:
+def _process(of: Totals, gauges: Gauges) -> Iterator[Metric]:
     yield _gauge("penstock_calls_in_flight", "Calls that are not over.", (), {(): of.in_flight})
     lost = "Audit events that could not be appended."
     yield _counter("penstock_audit_events_lost_total", lost, (), {(): of.audit_lost})
     wrong = "Requests refused with 401, which are no calls of anybody and have no audit event."
     yield _counter("penstock_auth_failures_total", wrong, (), {(): of.auth_failures})
-    yield _gauge("penstock_uptime_seconds", "Since the gateway started.", (), {(): of.clock() - of.started_at_s})
-    build: Values = {(of.version, platform.python_version()): 1}
+    yield _gauge("penstock_uptime_seconds", "Since the gateway started.", (), {(): gauges.uptime_s})
+    yield _gauge("penstock_workers", "Processes that serve.", (), {(): gauges.workers})
+    died = "Workers that died and were replaced."
+    yield _counter("penstock_worker_restarts_total", died, (), {(): gauges.restarts})
+    build: Values = {(gauges.version, platform.python_version()): 1}
     yield _gauge("penstock_build_info", "Always 1.", ("version", "python"), build)
 
 

@@ -31,8 +31,8 @@ class Logger(Protocol):
         """Tell of something that an operator has to look at."""
 
 
-def build_logger(stream: TextIO, *, style: Literal["json", "console"], level: Level = "info") -> Logger:
-    """A logger on ``stream``, configured by itself: nothing process-wide is changed."""
+def build_logger(stream: TextIO, *, style: Literal["json", "console"], level: Level = "info", **always: Any) -> Logger:
+    """A logger on ``stream``, configured by itself: nothing process-wide is changed. Every line says ``always``."""
     import structlog  # noqa: PLC0415 - 5 MB that a process without logs is spared
 
     render: Any = structlog.processors.JSONRenderer()
@@ -47,6 +47,7 @@ def build_logger(stream: TextIO, *, style: Literal["json", "console"], level: Le
             render,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
+        **always,
     )
     return logger
 

@@ -9,16 +9,12 @@ hundred pairs of a tenant are told apart, the rest are ``other``.
 
 from __future__ import annotations
 
-import time
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Iterable
-
-from msgspec import Struct
 
 from penstock.core.call import CANCELLED, Call, Usage
 from penstock.core.errors import PenstockError, RateLimited, UpstreamError
-from penstock.core.ports import Clock
+from penstock.telemetry.totals import BUCKETS_MS, Amount, Histogram, StageTime, Totals, summed
 
 # The format of prometheus.io/docs/instrumenting/exposition_formats (2026-11-21); every scraper takes it.
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -26,52 +22,6 @@ OTHER = "other"
 TAGGED_PER_TENANT = 100
 TAG_CHARS = 64
 MARKS_SUMMED = 64
-BUCKETS_MS = (5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1e3, 1.5e3, 2.5e3, 4e3, 5e3, 1e4, 3e4, 6e4, 1.2e5, 3e5, 6e5)
-
-
-class QuotaUse(Struct, frozen=True):
-    """One tenant's use of one window, in the window's own unit (``day_usd``, ``minute_requests``, ``concurrent``)."""
-
-    tenant: str
-    window: str
-    used: float
-    limit: float
-
-
-class Histogram:
-    """Counts per bucket of ``BUCKETS_MS``, the last one being everything above."""
-
-    __slots__ = ("counts", "sum_ms")
-
-    def __init__(self) -> None:
-        self.counts = [0] * (len(BUCKETS_MS) + 1)
-        self.sum_ms = 0.0
-
-    def observe(self, value_ms: float) -> None:
-        """Count one value."""
-        self.counts[bisect_left(BUCKETS_MS, value_ms)] += 1
-        self.sum_ms += value_ms
-
-
-class Amount:
-    """Tokens and money of one tenant, task and model."""
-
-    __slots__ = ("cost_nano_usd", "input_tokens", "output_tokens")
-
-    def __init__(self) -> None:
-        self.input_tokens = 0
-        self.output_tokens = 0
-        self.cost_nano_usd = 0
-
-
-class StageTime:
-    """Time that one stage took itself, over so many calls."""
-
-    __slots__ = ("count", "seconds")
-
-    def __init__(self) -> None:
-        self.seconds = 0.0
-        self.count = 0
 
 
 class Series:
@@ -88,19 +38,9 @@ class Series:
 
 
 class Metrics:
-    """Counts calls; ``quota`` is asked at each scrape. One thread only."""
+    """Counts the calls of this process. One thread only."""
 
-    def __init__(
-        self,
-        *,
-        version: str,
-        quota: Callable[[], Iterable[QuotaUse]] = tuple,
-        clock: Clock = time.monotonic,
-    ) -> None:
-        self.version = version
-        self.quota = quota
-        self.started_at_s = clock()
-        self.clock = clock
+    def __init__(self) -> None:
         self.in_flight = 0
         self.audit_lost = 0
         self.auth_failures = 0
@@ -129,11 +69,11 @@ class Metrics:
         key = (tenant, trail.tier, task, trail.provider, trail.model)
         series = self.series.get(key) or self._begin(key)
         series.statuses[status] += 1
-        series.latency.observe(latency_ms)
+        _observe(series.latency, latency_ms)
         if trail.first_content_at_s:
             if series.first_content is None:
                 series.first_content = self.first_content.setdefault(key[2:], Histogram())
-            series.first_content.observe((trail.first_content_at_s - trail.received_at_s) * 1000)
+            _observe(series.first_content, (trail.first_content_at_s - trail.received_at_s) * 1000)
         usage = trail.usage
         if usage is not None and (usage.input_tokens or usage.output_tokens or trail.cost_nano_usd):
             if series.amount is None:
@@ -163,6 +103,29 @@ class Metrics:
         for (names, _), rows in self._marks.items():
             self._sum_marks(names, rows)
         return self._stages
+
+    def totals(self) -> Totals:
+        """What was counted so far; the caller's own."""
+        return summed(
+            [
+                Totals(
+                    in_flight=self.in_flight,
+                    audit_lost=self.audit_lost,
+                    auth_failures=self.auth_failures,
+                    requests=self.requests,
+                    tagged_cost=self.tagged_cost,
+                    provider_errors=self.provider_errors,
+                    retries=self.retries,
+                    fallbacks=self.fallbacks,
+                    cache_hits=self.cache_hits,
+                    rejections=self.rejections,
+                    latency=self.latency,
+                    first_content=self.first_content,
+                    amounts=self.amounts,
+                    stages=self.stages,
+                )
+            ]
+        )
 
     def lose_audit(self, _error: Exception | None = None) -> None:
         """An audit event could not be appended."""
@@ -221,3 +184,8 @@ class Metrics:
             stage.seconds += ended_s - began_s
             stage.count += len(rows)
         rows.clear()
+
+
+def _observe(histogram: Histogram, value_ms: float) -> None:
+    histogram.counts[bisect_left(BUCKETS_MS, value_ms)] += 1
+    histogram.sum_ms += value_ms

@@ -45,12 +45,19 @@ class Ledger:
         self._alerted_on: dict[str, int] = {}
 
     def hold(self, tenant: str, amount: int, limit: int | None) -> Reservation | None:
-        """Reserve ``amount`` of the day's ``limit``; ``None`` when it does not fit."""
+        """Reserve ``amount`` of the day's ``limit`` from what is at hand; ``None`` when it does not fit."""
         held = self._budgets.reserve(tenant, amount, limit)
         if limit is not None and amount:
-            spent = self._budgets.settled_nano_usd(tenant)
-            if spent * 5 >= limit * 4:
-                self._alert(tenant, spent, limit)
+            self._look(tenant, limit)
+        return held
+
+    async def borrow(self, tenant: str, amount: int, limit: int) -> Reservation | None:
+        """Reserve ``amount`` of the day's ``limit`` wherever it is; ``None`` when it does not fit.
+
+        Raises ``StoreFailed`` when nobody can tell.
+        """
+        held = await self._budgets.borrow(tenant, amount, limit)
+        self._look(tenant, limit)
         return held
 
     def nothing(self, tenant: str) -> Reservation:
@@ -76,7 +83,10 @@ class Ledger:
         """Seconds to the next UTC midnight."""
         return _DAY_S - self._wall_clock() % _DAY_S
 
-    def _alert(self, tenant: str, spent: int, limit: int) -> None:
+    def _look(self, tenant: str, limit: int) -> None:
+        spent = self._budgets.settled_nano_usd(tenant)
+        if spent * 5 < limit * 4:
+            return
         day = int(self._wall_clock() // _DAY_S)
         if self._alerted_on.get(tenant) != day:
             self._alerted_on[tenant] = day

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 from penstock.core.answer import Answer, Outcome
@@ -11,7 +11,7 @@ from penstock.core.call import Call
 from penstock.core.chain import Handler
 from penstock.core.errors import RateLimited, TooManyConcurrent
 from penstock.core.policy import Tier
-from penstock.core.ports import Counters, Hit, Verdict
+from penstock.core.ports import Admissions, Hit, Verdict
 
 _MINUTE_S = 60.0
 # Calls end at no known time; a second is long enough to free a slot and short enough not to idle one.
@@ -19,76 +19,46 @@ _SLOT_RETRY_S = 1.0
 
 
 class Limit:
-    """Admits a call that every window and the tenant's calls in flight have room for; a refused call uses up nothing.
-
-    ``in_flight`` counts calls per tenant. It belongs to the process, so that a new configuration goes on counting.
-    """
+    """Admits a call that every window and the tenant's calls in flight have room for; a refused call uses up nothing."""
 
     name = "limit"
 
     def __init__(
-        self,
-        tiers: Mapping[str, Tier],
-        endpoint_requests_per_minute: Mapping[str, int],
-        counters: Counters,
-        in_flight: MutableMapping[str, int],
+        self, tiers: Mapping[str, Tier], endpoint_requests_per_minute: Mapping[str, int], admissions: Admissions
     ) -> None:
         self._tiers = tiers
         self._endpoints = endpoint_requests_per_minute
-        self._counters = counters
-        self._in_flight = in_flight
+        self._admissions = admissions
 
     async def __call__(self, call: Call, proceed: Handler) -> Answer:
         """Go on, holding a slot until the answer ends. Raises ``RateLimited`` and ``TooManyConcurrent``."""
         tier = self._tiers[call.trail.tier]
         tenant = call.identity.tenant
-        self._take_slot(call, tier)
+        hits = self._windows(call, tier)
+        admission = await self._admissions.admit(tenant, tier.concurrent_requests, hits)
+        if not admission.verdicts:
+            raise _no_slot(call, tier, admission.in_flight)
+        verdicts = admission.verdicts
+        tightest = verdicts[0] if len(verdicts) == 1 else min(verdicts, key=_room)
+        call.trail.rate = tightest.state
+        if not admission.admitted:
+            raise _no_room(call, tightest, of_tenant=tightest is verdicts[0])
         try:
-            await self._count(call, tier)
             answer = await proceed(call)
         except BaseException:  # cancellation too
-            self._free_slot(tenant)
+            self._admissions.leave(tenant)
             raise
-        answer.on_close(partial(self._free_slot, tenant))
+        answer.on_close(partial(self._leave, tenant))
         return answer
 
-    def _take_slot(self, call: Call, tier: Tier) -> None:
-        tenant = call.identity.tenant
-        held = self._in_flight.get(tenant, 0)
-        if tier.concurrent_requests is not None and held >= tier.concurrent_requests:
-            call.trail.policy_decision = "deny:concurrency"
-            raise TooManyConcurrent(
-                f"Tenant '{tenant}' already has {held} calls in flight, the most that tier '{tier.name}' may have: "
-                "wait for one to end, or ask your operator for a higher limit.",
-                retry_after_s=_SLOT_RETRY_S,
-            )
-        self._in_flight[tenant] = held + 1
+    def _leave(self, tenant: str, _outcome: Outcome) -> None:
+        self._admissions.leave(tenant)
 
-    def _free_slot(self, tenant: str, _outcome: Outcome | None = None) -> None:
-        held = self._in_flight[tenant] - 1
-        if held:
-            self._in_flight[tenant] = held
-        else:
-            del self._in_flight[tenant]
-
-    async def _count(self, call: Call, tier: Tier) -> None:
-        tenant, counters = call.identity.tenant, self._counters
+    def _windows(self, call: Call, tier: Tier) -> Sequence[Hit]:
+        """The tenant's window first."""
+        whole = tenant_window(call.identity.tenant, tier)
         own = self._user_window(call, tier)
-        if own is None:
-            verdicts = [await counters.hit(_tenant_key(tenant), tier.requests_per_minute, _MINUTE_S)]
-        else:
-            verdicts = await counters.hit_all((tenant_window(tenant, tier), own))
-        tightest = verdicts[0] if own is None else min(verdicts, key=_room)
-        state = call.trail.rate = tightest.state
-        if tightest.admitted:
-            return
-        call.trail.policy_decision = "deny:rate_limit"
-        whose = f"Tenant '{tenant}'" if tightest is verdicts[0] else f"This user of {call.endpoint}"
-        raise RateLimited(
-            f"{whose} has made the {state.limit} requests allowed in a minute: retry in {math.ceil(tightest.retry_s)} s, "
-            "or ask your operator for a higher limit.",
-            retry_after_s=tightest.retry_s,
-        )
+        return (whole,) if own is None else (whole, own)
 
     def _user_window(self, call: Call, tier: Tier) -> Hit | None:
         """The window of a user and endpoint, where that has a limit of its own.
@@ -105,6 +75,25 @@ class Limit:
         return Hit(f"user {call.identity.tenant} {user} {call.endpoint}", limit, _MINUTE_S)
 
 
+def _no_slot(call: Call, tier: Tier, held: int) -> TooManyConcurrent:
+    call.trail.policy_decision = "deny:concurrency"
+    return TooManyConcurrent(
+        f"Tenant '{call.identity.tenant}' already has {held} calls in flight, the most that tier '{tier.name}' may have: "
+        "wait for one to end, or ask your operator for a higher limit.",
+        retry_after_s=_SLOT_RETRY_S,
+    )
+
+
+def _no_room(call: Call, verdict: Verdict, *, of_tenant: bool) -> RateLimited:
+    call.trail.policy_decision = "deny:rate_limit"
+    whose = f"Tenant '{call.identity.tenant}'" if of_tenant else f"This user of {call.endpoint}"
+    return RateLimited(
+        f"{whose} has made the {verdict.state.limit} requests allowed in a minute: retry in "
+        f"{math.ceil(verdict.retry_s)} s, or ask your operator for a higher limit.",
+        retry_after_s=verdict.retry_s,
+    )
+
+
 def _room(verdict: Verdict) -> tuple[bool, int, float, float]:
     """Sorts the window that binds most tightly first."""
     return verdict.admitted, verdict.state.remaining, -verdict.retry_s, -verdict.state.reset_s
@@ -112,8 +101,4 @@ def _room(verdict: Verdict) -> tuple[bool, int, float, float]:
 
 def tenant_window(tenant: str, tier: Tier) -> Hit:
     """The window in which all calls of a tenant count."""
-    return Hit(_tenant_key(tenant), tier.requests_per_minute, _MINUTE_S)
-
-
-def _tenant_key(tenant: str) -> str:
-    return f"tenant {tenant}"
+    return Hit(f"tenant {tenant}", tier.requests_per_minute, _MINUTE_S)

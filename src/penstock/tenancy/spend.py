@@ -36,7 +36,9 @@ class Spend:
 
     async def __call__(self, call: Call, proceed: Handler) -> Answer:
         """Go on with money held. Raises ``BudgetExceeded``, and ``StoreFailed`` before anything is dispatched."""
-        call, held = self._afford(call)
+        held = self._hold(call)
+        if held is None:
+            call, held = await self._afford(call)
         bill = Bill(call, held, self._targets, self._ledger)
         try:
             await self._ledger.intend(call, held)
@@ -47,18 +49,24 @@ class Spend:
         bill.attach(answer)
         return answer
 
-    def _afford(self, call: Call) -> tuple[Call, Reservation]:
-        """The call that the tenant can pay, and what is held for it."""
-        tier, tenant = self._tiers[call.trail.tier], call.identity.tenant
-        limit = tier.daily_budget_nano_usd
+    def _hold(self, call: Call) -> Reservation | None:
+        """The most that the call may cost, of money that is at hand; ``None`` when that does not suffice."""
+        tenant = call.identity.tenant
+        limit = self._tiers[call.trail.tier].daily_budget_nano_usd
         if limit is None or call.plan is None:
-            return call, self._ledger.nothing(tenant)
-        held = self._ledger.hold(tenant, self._estimate(call), limit)
+            return self._ledger.nothing(tenant)
+        return self._ledger.hold(tenant, self._estimate(call), limit)
+
+    async def _afford(self, call: Call) -> tuple[Call, Reservation]:
+        """The call that the tenant can pay, with what is held for it, where money has to be looked for."""
+        tier, tenant = self._tiers[call.trail.tier], call.identity.tenant
+        limit = tier.daily_budget_nano_usd or 0
+        held = await self._ledger.borrow(tenant, self._estimate(call), limit)
         if held is not None:
             return call, held
         call = replace(call, retry=NO_RETRY)
         estimate = self._estimate(call)
-        held = self._ledger.hold(tenant, estimate, limit)
+        held = await self._ledger.borrow(tenant, estimate, limit)
         if held is not None:
             return call, held
         if tier.when_over_budget == "refuse":
@@ -68,7 +76,7 @@ class Spend:
         call.trail.degraded = True
         if tier.degrade_to is not None:
             cheaper = replace(call, plan=Use(tier.degrade_to))
-            held = self._ledger.hold(tenant, self._estimate(cheaper), limit)
+            held = await self._ledger.borrow(tenant, self._estimate(cheaper), limit)
             if held is not None:
                 return _degraded(cheaper, First((Use(tier.degrade_to), Degrade(tier.degrade_text)))), held
         return _degraded(call, Degrade(tier.degrade_text)), self._ledger.nothing(tenant)

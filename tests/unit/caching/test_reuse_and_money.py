@@ -11,7 +11,7 @@ from penstock.core.chain import chain
 from penstock.core.plan import Target, Use
 from penstock.core.policy import Tier
 from penstock.stores.budgets import DayBudgets
-from penstock.stores.memory import MemoryCounters
+from penstock.stores.memory import MemoryAdmissions, MemoryCounters
 from penstock.tenancy import Fit, Identify, Ledger, Limit, Spend
 from support.calls import ListSink, complete_answer, delta, finished, make_call
 from support.clocks import HandClock
@@ -34,12 +34,13 @@ class Works:
 
     def __init__(self) -> None:
         clock = HandClock(1_800_000_000.0)
-        self.in_flight: dict[str, int] = {}
+        self.admissions = MemoryAdmissions(MemoryCounters(clock))
+        self.in_flight = self.admissions.in_flight
         self.budgets = DayBudgets(clock)
         self.log = ListLog()
         stages = (
             Identify({"acme": "pro"}, b"pepper"),
-            Limit(TIERS, {}, MemoryCounters(clock), self.in_flight),
+            Limit(TIERS, {}, self.admissions),
             Fit(TIERS, {}),
             Reuse(ExactCache(clock, CacheBounds()), TARGETS),
             Spend(TIERS, TARGETS, Ledger(self.budgets, self.log, wall_clock=clock, on_alert=lambda *_: None)),

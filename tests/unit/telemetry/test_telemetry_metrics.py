@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -16,7 +16,7 @@ from penstock.core.answer import DISCONNECT, END, Answer, Outcome
 from penstock.core.call import Attempt, Call, Usage
 from penstock.core.chain import Handler, chain
 from penstock.core.errors import BudgetExceeded, PenstockError, RateLimited, UpstreamCut
-from penstock.telemetry import Metrics, QuotaUse, Trace
+from penstock.telemetry import Gauges, Metrics, QuotaUse, Trace
 from penstock.telemetry.exposition import render
 from support.calls import make_call
 from support.clocks import HandClock
@@ -24,12 +24,12 @@ from support.clocks import HandClock
 BY = {"task": "chat", "provider": "sim", "model": "sim-1"}
 
 
-def make_metrics(quota: Iterable[QuotaUse] = ()) -> Metrics:
-    return Metrics(version="1.2.3", quota=lambda: quota)
+def shown(metrics: Metrics, quota: Sequence[QuotaUse] = ()) -> str:
+    return render(metrics.totals(), Gauges(version="1.2.3", uptime_s=5.0, quota=quota)).decode()
 
 
 def families(metrics: Metrics) -> dict[str, Metric]:
-    return {family.name: family for family in text_string_to_metric_families(render(metrics).decode())}
+    return {family.name: family for family in text_string_to_metric_families(shown(metrics))}
 
 
 def value(metrics: Metrics, name: str, **labels: str) -> float | None:
@@ -83,7 +83,7 @@ def dispatched(*attempts: Attempt, **changes: Any) -> Call:
 
 
 async def test_a_call_adds_its_count_latency_tokens_and_cost() -> None:
-    metrics = make_metrics()
+    metrics = Metrics()
     run = Run(metrics)
     for _ in range(2):
         call = dispatched()
@@ -104,14 +104,14 @@ async def test_a_call_adds_its_count_latency_tokens_and_cost() -> None:
 
 
 async def test_money_without_tokens_is_money_too() -> None:
-    metrics, call = make_metrics(), dispatched()
+    metrics, call = Metrics(), dispatched()
     call.trail.usage, call.trail.cost_nano_usd = Usage(), 2_000_000_000
     await Run(metrics).answered(call)
     assert value(metrics, "llm_estimated_cost_usd_total", tenant_id="acme", task="chat", model="sim-1") == 2.0
 
 
 async def test_retries_fallbacks_and_provider_errors_are_counted_by_what_was_asked() -> None:
-    metrics = make_metrics()
+    metrics = Metrics()
     attempts = [Attempt("big", "p1", "m1", 9.0, "upstream_timeout"), Attempt("big", "p1", "m1", 9.0, "upstream_cut")]
     call = dispatched(*attempts, Attempt("small", "p2", "m2", 9.0))
     call.trail.fallback_used = True
@@ -124,7 +124,7 @@ async def test_retries_fallbacks_and_provider_errors_are_counted_by_what_was_ask
 
 
 async def test_a_provider_that_fails_behind_a_fixed_text_is_counted() -> None:
-    metrics = make_metrics()
+    metrics = Metrics()
     call = dispatched(Attempt("big", "p1", "m1", 9.0, "upstream_timeout"))
     call.trail.provider, call.trail.model, call.trail.fallback_used = "penstock", "degrade", True
     await Run(metrics).answered(call)
@@ -133,7 +133,7 @@ async def test_a_provider_that_fails_behind_a_fixed_text_is_counted() -> None:
 
 
 async def test_a_stream_that_breaks_is_its_providers_error() -> None:
-    metrics = make_metrics()
+    metrics = Metrics()
     run = Run(metrics)
     await run.answered(dispatched(), Outcome("error", UpstreamCut("cut")))
     assert value(metrics, "llm_provider_errors_total", provider="sim", error_type="upstream_cut") == 1
@@ -150,21 +150,21 @@ async def test_a_stream_that_breaks_is_its_providers_error() -> None:
     ],
 )
 async def test_refusals_are_counted_by_reason(decision: str, error: PenstockError, reason: str) -> None:
-    metrics, call = make_metrics(), make_call()
+    metrics, call = Metrics(), make_call()
     call.trail.policy_decision = decision
     await Run(metrics).failed_with(call, error)
     assert value(metrics, "llm_quota_rejections_total", tenant_id="acme", reason=reason) == 1
 
 
 async def test_a_cache_hit_is_counted() -> None:
-    metrics, call = make_metrics(), make_call()
+    metrics, call = Metrics(), make_call()
     call.trail.cache, call.trail.task = "hit", "chat"
     await Run(metrics).answered(call)
     assert value(metrics, "llm_cache_hits_total", task="chat", cache_type="exact") == 1
 
 
 async def test_calls_in_flight_go_down_however_a_call_ends() -> None:
-    metrics = make_metrics()
+    metrics = Metrics()
     run = Run(metrics)
     open_answer = await run.stage(make_call(), _answers)
     assert value(metrics, "penstock_calls_in_flight") == 1
@@ -178,7 +178,7 @@ async def test_calls_in_flight_go_down_however_a_call_ends() -> None:
 
 
 async def test_callers_cannot_make_series_without_end() -> None:
-    metrics = make_metrics()
+    metrics = Metrics()
     run = Run(metrics)
     for number in range(300):
         call = dispatched(tenant=f"t{number}", task=f"task{number}", model=f"m{number}")
@@ -196,7 +196,7 @@ async def test_callers_cannot_make_series_without_end() -> None:
 
 
 async def test_a_stage_is_charged_until_the_next_one_begins() -> None:
-    metrics = make_metrics()
+    metrics = Metrics()
     clock = HandClock()
 
     class Slow:
@@ -222,20 +222,21 @@ async def test_a_stage_is_charged_until_the_next_one_begins() -> None:
 
 
 def test_quota_process_and_build_are_shown_at_each_scrape() -> None:
-    metrics = make_metrics([QuotaUse("acme", "day_usd", 1.5, 20.0)])
+    metrics = Metrics()
     metrics.lose_audit()
-    assert value(metrics, "llm_quota_used", tenant_id="acme", window="day_usd") == 1.5
-    assert value(metrics, "llm_quota_limit", tenant_id="acme", window="day_usd") == 20.0
+    text = shown(metrics, [QuotaUse("acme", "day_usd", 1.5, 20.0)])
+    assert 'llm_quota_used{tenant_id="acme",window="day_usd"} 1.5' in text
+    assert 'llm_quota_limit{tenant_id="acme",window="day_usd"} 20.0' in text
     assert value(metrics, "penstock_audit_events_lost_total") == 1
     found = families(metrics)
     assert found["process_resident_memory_bytes"].samples[0].value > 1e6
     assert found["process_open_fds"].samples[0].value > 0
-    assert found["penstock_uptime_seconds"].samples[0].value >= 0
+    assert found["penstock_uptime_seconds"].samples[0].value == 5.0
     assert found["penstock_build_info"].samples[0].labels["version"] == "1.2.3"
 
 
 def test_names_and_types_are_those_of_the_requirements() -> None:
-    text = render(make_metrics()).decode()
+    text = shown(Metrics())
     for name in ("requests", "provider_errors", "retries", "fallbacks", "cache_hits", "quota_rejections"):
         assert f"# TYPE llm_{name}_total counter" in text
     for name in ("input_tokens", "output_tokens", "estimated_cost_usd", "tagged_cost_usd"):

@@ -9,7 +9,7 @@ from penstock.core.answer import DISCONNECT, END, Answer, Outcome
 from penstock.core.call import Call
 from penstock.core.errors import RateLimited, TooManyConcurrent, UpstreamUnavailable
 from penstock.core.policy import Tier
-from penstock.stores.memory import MemoryCounters
+from penstock.stores.memory import MemoryAdmissions, MemoryCounters
 from penstock.tenancy import Limit
 from support.calls import complete_answer, make_call
 from support.clocks import HandClock
@@ -26,8 +26,9 @@ class Gate:
 
     def __init__(self, of_tier: Tier, endpoints: dict[str, int] | None = None) -> None:
         self.clock = HandClock()
-        self.in_flight: dict[str, int] = {}
-        self.stage = Limit({"pro": of_tier}, endpoints or {}, MemoryCounters(self.clock), self.in_flight)
+        self.admissions = MemoryAdmissions(MemoryCounters(self.clock))
+        self.in_flight = self.admissions.in_flight
+        self.stage = Limit({"pro": of_tier}, endpoints or {}, self.admissions)
         self.answers: list[Answer] = []
 
     async def backend(self, _call: Call) -> Answer:
@@ -167,7 +168,7 @@ async def test_a_call_refused_for_concurrency_costs_no_request() -> None:
 async def test_a_new_configuration_goes_on_counting() -> None:
     gate = Gate(tier(concurrent_requests=1))
     answer = await gate.ask(make_call())
-    renewed = Limit({"pro": tier(concurrent_requests=1)}, {}, MemoryCounters(gate.clock), gate.in_flight)
+    renewed = Limit({"pro": tier(concurrent_requests=1)}, {}, gate.admissions)
     with pytest.raises(TooManyConcurrent):
         await renewed(make_call(), gate.backend)
     answer.close(END)

@@ -40,7 +40,7 @@ def metrics_routes(wiring: Wiring) -> APIRouter:
     async def metrics(request: Request) -> Response:
         """Counters and gauges of every worker, for Prometheus. Needs an admin key."""
         require_admin(wiring.gateway, request)
-        return Response(wiring.gateway.metrics(), headers={"content-type": METRICS_TYPE})
+        return Response(await wiring.gateway.metrics(), headers={"content-type": METRICS_TYPE})
 
     return router
 
@@ -114,7 +114,7 @@ def debug_routes(wiring: Wiring) -> APIRouter:
         require_admin(wiring.gateway, request)
         asked = read_model(await read_body(request), FaultRequest)
         fault = Fault(kind=asked.kind, rate=asked.rate) if asked.fail else None
-        wiring.gateway.set_fault(name, fault)
+        await wiring.gateway.set_fault(name, fault)
         return JSONResponse(
             {
                 "provider": name,

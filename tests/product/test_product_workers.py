@@ -1,0 +1,316 @@
+"""A gateway of several processes: its limits, money, metrics and records are those of one, whoever of them dies."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import json
+import os
+import signal
+import socket
+import time
+import urllib.error
+import urllib.request
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.error import URLError
+
+import pytest
+
+from support.server import Gateway, running
+
+CONFIG = """
+server: {workers: 2, debug: true, log_format: json, drain_timeout_s: 5}
+providers:
+  sim: {kind: simulated, latency_ms: 0, tokens_per_s: 100000}
+  broken: {kind: simulated, latency_ms: 0, tokens_per_s: 100000}
+  slow: {kind: simulated, latency_ms: 1000, tokens_per_s: 100000}
+  stuck: {kind: simulated, latency_ms: 60000, tokens_per_s: 100000}
+models:
+  small: {provider: sim, model_id: one, max_output_tokens: 50, cost_per_1k_tokens_usd: 1}
+  broken: {provider: broken, model_id: one, max_output_tokens: 50, cost_per_1k_tokens_usd: 0}
+  slow: {provider: slow, model_id: one, max_output_tokens: 50, cost_per_1k_tokens_usd: 0}
+  stuck: {provider: stuck, model_id: one, max_output_tokens: 50, cost_per_1k_tokens_usd: 0}
+routing:
+  chat: {primary: small}
+tenant_tiers:
+  wide: {allowed_models: [small, broken, slow, stuck], requests_per_minute: 100000, daily_budget_usd: 100}
+  few: {allowed_models: [small], requests_per_minute: 60}
+  fewer: {allowed_models: [small], requests_per_minute: 100000}
+  narrow: {allowed_models: [slow, stuck], requests_per_minute: 100000, concurrent_requests: 4}
+  poor: {allowed_models: [small], requests_per_minute: 100000, daily_budget_usd: 1}
+limits: {endpoints: {/health: 100000}}
+tenants:
+  wide: {tier: wide, keys: [{name: app, key: sk-demo-wide}]}
+  few: {tier: few, keys: [{name: app, key: sk-demo-few}]}
+  fewer: {tier: fewer, keys: [{name: app, key: sk-demo-fewer}]}
+  narrow: {tier: narrow, keys: [{name: app, key: sk-demo-narrow}]}
+  poor: {tier: poor, keys: [{name: app, key: sk-demo-poor}]}
+admin_keys: [sk-demo-admin]
+"""
+THREADS = ThreadPoolExecutor(20)
+BODY = {"messages": [{"role": "user", "content": "Tell me about the sea."}]}
+
+
+@contextmanager
+def two_workers(folder: Path) -> Iterator[Gateway]:
+    path = folder / "penstock.yaml"
+    path.write_text(CONFIG)
+    with running(path, folder) as gateway:
+        until_all_serve(gateway)
+        yield gateway
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """One for all tests that leave a gateway behind: a tenant of its own for each."""
+    with two_workers(tmp_path_factory.mktemp("workers")) as gateway:
+        yield gateway
+
+
+def until_all_serve(gateway: Gateway, *, without: int = 0) -> None:
+    """Wait for two workers, none of them the process ``without``."""
+    give_up_s = time.monotonic() + 20
+    while len([each for each in workers_of(gateway) if each["ready"] and each["pid"] != without]) < 2:
+        assert time.monotonic() < give_up_s, gateway.log
+        time.sleep(0.05)
+
+
+def end_one(gateway: Gateway, how: signal.Signals) -> int:
+    """Signal a worker, and wait until another is in its place; its process id."""
+    pid: int = workers_of(gateway)[0]["pid"]
+    os.kill(pid, how)
+    until_all_serve(gateway, without=pid)
+    return pid
+
+
+def get(gateway: Gateway, path: str) -> bytes:
+    request = urllib.request.Request(
+        f"http://{gateway.address}{path}", headers={"authorization": "Bearer sk-demo-admin"}
+    )
+    give_up_s = time.monotonic() + 20
+    while True:
+        try:
+            with urllib.request.urlopen(request, timeout=20) as answer:
+                return bytes(answer.read())
+        except (URLError, ConnectionError):  # of the worker that is being ended
+            if time.monotonic() > give_up_s:
+                raise
+
+
+def workers_of(gateway: Gateway) -> list[dict[str, Any]]:
+    workers: list[dict[str, Any]] = json.loads(get(gateway, "/health"))["workers"]
+    return workers
+
+
+def events_of(gateway: Gateway, kind: str) -> list[dict[str, Any]]:
+    events: list[dict[str, Any]] = []
+    cursor = ""
+    while True:
+        page = json.loads(get(gateway, f"/audit?limit=200{cursor}"))
+        events += [event for event in page["events"] if event["event_type"] == kind]
+        if page["next_cursor"] is None:
+            return events
+        cursor = f"&cursor={page['next_cursor']}"
+
+
+def metric(gateway: Gateway, name: str, *labels: str) -> float:
+    """The sum of a metric's samples that have all of these labels."""
+    lines = get(gateway, "/metrics").decode().splitlines()
+    found = [
+        line for line in lines if line.startswith((f"{name} ", f"{name}{{")) and all(each in line for each in labels)
+    ]
+    return sum(float(line.rpartition(" ")[2]) for line in found)
+
+
+async def until_in_flight(gateway: Gateway, tenant: str, calls: int) -> None:
+    """Wait until so many calls of a tenant hold slots."""
+    give_up_s = time.monotonic() + 20
+    while (held := json.loads(get(gateway, "/health"))["calls_in_flight"].get(tenant, 0)) != calls:
+        assert time.monotonic() < give_up_s, held
+        await asyncio.sleep(0.02)
+
+
+class Caller:
+    """Calls on a connection of its own each, so that the kernel spreads them over the workers."""
+
+    def __init__(self, gateway: Gateway, tenant: str, model: str = "small") -> None:
+        self._address = gateway.address
+        self._headers = {"authorization": f"Bearer sk-demo-{tenant}", "content-type": "application/json"}
+        self._body = json.dumps({**BODY, "model": model})
+
+    async def ask(self) -> str:
+        """What became of one call: ``ok``, or the error's code."""
+        return await asyncio.get_running_loop().run_in_executor(THREADS, self._ask)
+
+    async def ask_many(self, calls: int, *, at_once: int = 20) -> Counter[str]:
+        """What became of so many."""
+        gate = asyncio.Semaphore(at_once)
+
+        async def one() -> str:
+            async with gate:
+                return await self.ask()
+
+        return Counter(await asyncio.gather(*(one() for _ in range(calls))))
+
+    def _ask(self) -> str:
+        connection = http.client.HTTPConnection(self._address, timeout=20)
+        try:
+            connection.request("POST", "/v1/chat/completions", self._body, self._headers)
+            answer = json.loads(connection.getresponse().read())
+        except (OSError, http.client.HTTPException):
+            return "no answer"
+        finally:
+            connection.close()
+        return str(answer["error"]["code"]) if "error" in answer else "ok"
+
+
+async def test_every_call_is_counted_and_recorded_once(gateway: Gateway) -> None:
+    assert await Caller(gateway, "fewer").ask_many(80) == {"ok": 80}
+    assert metric(gateway, "llm_requests_total", 'tenant_tier="fewer"') == 80
+    assert metric(gateway, "penstock_workers") == 2
+    events = [event for event in events_of(gateway, "llm_request_completed") if event["tenant_id"] == "fewer"]
+    assert len({event["call_id"] for event in events}) == len(events) == 80
+    assert all(event["status"] == "ok" for event in events)
+
+
+async def test_a_limit_of_requests_is_exact_over_all_workers(gateway: Gateway) -> None:
+    assert await Caller(gateway, "few").ask_many(100) == {"ok": 60, "rate_limit_exceeded": 40}
+
+
+async def test_calls_in_flight_are_counted_over_all_workers(gateway: Gateway) -> None:
+    slow = Caller(gateway, "narrow", "slow")
+    counts = await slow.ask_many(12, at_once=12)
+    assert counts["ok"] == 4
+    assert sum(counts.values()) == 12
+    assert await slow.ask_many(4, at_once=4) == {"ok": 4}
+    await until_in_flight(gateway, "narrow", 0)
+
+
+async def test_a_budget_is_spent_to_its_end_and_not_beyond(gateway: Gateway) -> None:
+    counts = await Caller(gateway, "poor").ask_many(150, at_once=10)
+    assert set(counts) == {"ok", "insufficient_quota"}
+    events = [event for event in events_of(gateway, "llm_request_completed") if event["tenant_id"] == "poor"]
+    spent = sum(event["cost_nano_usd"] for event in events)
+    assert spent <= 1_000_000_000
+    # Whatever a worker had leased and not used was given back before anybody was refused: only calls that were under
+    # way then, ten at most, held more than they came to cost.
+    assert spent >= 1_000_000_000 - 10 * 100_000_000
+    used = metric(gateway, "llm_quota_used", 'tenant_id="poor"', 'window="day_usd"')
+    assert used == pytest.approx(spent / 1e9, abs=1e-3)
+    assert gateway.log.count("budget nearly spent") == 1
+
+
+async def test_a_worker_that_is_killed_is_replaced_and_what_it_has_done_is_not_lost(gateway: Gateway) -> None:
+    caller = Caller(gateway, "wide")
+    counted = metric(gateway, "llm_requests_total", 'tenant_tier="wide"')
+    restarts = metric(gateway, "penstock_worker_restarts_total")
+    assert await caller.ask_many(40) == {"ok": 40}
+    await asyncio.sleep(1.5)  # what a worker has counted is known after a second
+    killed = end_one(gateway, signal.SIGKILL)
+    assert await caller.ask_many(40) == {"ok": 40}
+    assert metric(gateway, "penstock_worker_restarts_total") == restarts + 1
+    assert metric(gateway, "llm_requests_total", 'tenant_tier="wide"') == counted + 80
+    assert [event["exit_status"] for event in events_of(gateway, "worker_ended") if event["pid"] == killed] == [-9]
+
+
+async def test_the_slots_of_a_killed_worker_are_free(gateway: Gateway) -> None:
+    stuck = Caller(gateway, "narrow", "stuck")
+    held = [asyncio.create_task(stuck.ask()) for _ in range(4)]
+    await until_in_flight(gateway, "narrow", 4)
+    for worker in workers_of(gateway):
+        os.kill(worker["pid"], signal.SIGKILL)
+    assert await asyncio.gather(*held) == ["no answer"] * 4
+    await until_in_flight(gateway, "narrow", 0)
+    until_all_serve(gateway)
+
+
+async def test_a_worker_that_is_told_to_end_finishes_its_calls_and_is_replaced(gateway: Gateway) -> None:
+    counted = metric(gateway, "llm_requests_total", 'model="one"', 'provider="slow"')
+    slow = Caller(gateway, "wide", "slow")
+    held = [asyncio.create_task(slow.ask()) for _ in range(8)]
+    await until_in_flight(gateway, "wide", 8)
+    await asyncio.to_thread(end_one, gateway, signal.SIGTERM)
+    assert await asyncio.gather(*held) == ["ok"] * 8
+    assert metric(gateway, "llm_requests_total", 'model="one"', 'provider="slow"') == counted + 8
+
+
+async def test_a_fault_is_set_in_every_worker_and_in_those_that_come_later(gateway: Gateway) -> None:
+    request = urllib.request.Request(
+        f"http://{gateway.address}/debug/provider/broken/fail",
+        data=b'{"fail": true, "kind": "error_500"}',
+        headers={"authorization": "Bearer sk-demo-admin", "content-type": "application/json"},
+    )
+    (await asyncio.to_thread(urllib.request.urlopen, request, timeout=10)).close()
+    broken = Caller(gateway, "wide", "broken")
+    assert "ok" not in await broken.ask_many(10)
+    end_one(gateway, signal.SIGTERM)
+    assert "ok" not in await broken.ask_many(10)
+
+
+async def test_a_reload_is_taken_by_every_worker_or_by_none(gateway: Gateway) -> None:
+    path = gateway.folder / "penstock.yaml"
+    changed = CONFIG.replace("  fewer: {allowed_models: [small]", "  fewer: {allowed_models: [slow]")
+    path.write_text(changed)
+    await reload(gateway)
+    fewer = Caller(gateway, "fewer")
+    assert await fewer.ask_many(20) == {"model_not_allowed": 20}
+    path.write_text(changed.replace("provider: sim,", "provider: nobody,"))
+    await reload(gateway)
+    end_one(gateway, signal.SIGTERM)  # the next one begins with what is in force, not with the file
+    assert await fewer.ask_many(20) == {"model_not_allowed": 20}
+    assert await Caller(gateway, "wide").ask_many(20) == {"ok": 20}
+    path.write_text(CONFIG)
+    await reload(gateway)
+
+
+async def test_a_stopped_gateway_has_drained_every_worker_and_leaves_none(tmp_path: Path) -> None:
+    with two_workers(tmp_path) as gateway:
+        pids = [worker["pid"] for worker in workers_of(gateway)]
+        slow = Caller(gateway, "wide", "slow")
+        held = [asyncio.create_task(slow.ask()) for _ in range(8)]
+        await until_in_flight(gateway, "wide", 8)
+        stopped = asyncio.create_task(asyncio.to_thread(gateway.stop))
+        assert await asyncio.gather(*held) == ["ok"] * 8
+        assert await stopped == 0
+        assert not any(alive(pid) for pid in pids)
+
+
+async def test_workers_end_when_their_supervisor_is_killed(tmp_path: Path) -> None:
+    with two_workers(tmp_path) as gateway:
+        pids = [worker["pid"] for worker in workers_of(gateway)]
+        gateway.process.kill()
+        gateway.process.wait()
+        give_up_s = time.monotonic() + 10
+        while any(alive(pid) for pid in pids):
+            assert time.monotonic() < give_up_s
+            await asyncio.sleep(0.05)
+
+
+def test_a_second_gateway_on_the_same_address_is_refused(gateway: Gateway) -> None:
+    port = int(gateway.address.rpartition(":")[2])
+    with socket.socket() as another, pytest.raises(OSError, match="in use"):
+        another.bind(("127.0.0.1", port))
+
+
+async def reload(gateway: Gateway) -> None:
+    """Reload, and wait until something has come of it."""
+    run_file = next(gateway.folder.glob("*.run.json"))
+    before = json.loads(run_file.read_text())["generation"]
+    gateway.process.send_signal(signal.SIGHUP)
+    give_up_s = time.monotonic() + 10
+    while json.loads(run_file.read_text())["generation"] == before:
+        assert time.monotonic() < give_up_s, gateway.log
+        await asyncio.sleep(0.05)
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs; one that has ended and was not waited for does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False

@@ -1,0 +1,226 @@
+"""A worker's ports: what is lost, refused or late between two processes."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from penstock.core.errors import NotFound, StoreFailed
+from penstock.core.ports import AuditPage, AuditQuery, Hit
+from penstock.stores.remote import messages as m
+from penstock.stores.remote.channel import Channel
+from support.clocks import HandClock
+from support.linked import LinkedOwner, link, make_channel
+from support.logs_on_disk import read_log
+
+# --- the channel ---
+
+
+def linked(handlers: dict[type, Any]) -> tuple[Channel, Channel]:
+    asking, answering = make_channel({}), make_channel(handlers)
+    link(asking, answering)
+    return asking, answering
+
+
+async def test_what_is_asked_is_answered_at_once_or_later_in_any_order() -> None:
+    first, gate = AuditPage([{"sequence": 1}], None), asyncio.Event()
+
+    async def late(message: m.Query) -> AuditPage:
+        if message.query.tenant == "first":
+            await gate.wait()
+            return first
+        gate.set()
+        return AuditPage([], 7)
+
+    channel, _ = linked({m.Query: late, m.Detail: lambda _: {"store": {"writable": True}}})
+    pages = await asyncio.gather(
+        *(channel.ask(m.Query(AuditQuery(tenant=tenant)), AuditPage) for tenant in ("first", "second"))
+    )
+    assert pages == [first, AuditPage([], 7)]
+    assert await channel.ask(m.Detail(), dict[str, Any]) == {"store": {"writable": True}}
+
+
+async def test_all_that_is_said_in_one_turn_is_one_write_and_stays_in_order() -> None:
+    heard: list[bytes] = []
+    channel, _ = linked({m.Record: lambda message: heard.append(message.line)})
+    writes = 0
+
+    class Counting:
+        def __init__(self, wire: Any) -> None:
+            self._wire = wire
+
+        def write(self, data: bytes) -> None:
+            nonlocal writes
+            writes += 1
+            self._wire.write(data)
+
+        def is_closing(self) -> bool:
+            return False
+
+    wire: Any = channel._transport
+    channel.connection_made(Counting(wire))  # type: ignore[arg-type]
+    for number in range(50):
+        channel.tell(m.Record(b"%d" % number))
+    await asyncio.sleep(0.01)
+    assert heard == [b"%d" % number for number in range(50)]
+    assert writes == 1
+
+
+async def test_frames_may_be_split_anywhere() -> None:
+    heard: list[bytes] = []
+    channel = make_channel({m.Record: lambda message: heard.append(message.line)})
+    sent = bytearray()
+
+    class Keeping:
+        def write(self, data: bytes) -> None:
+            sent.extend(data)
+
+        def is_closing(self) -> bool:
+            return False
+
+    source = make_channel({})
+    source.connection_made(Keeping())  # type: ignore[arg-type]
+    for number in range(20):
+        source.tell(m.Record(b"line %d" % number * number))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+    for at in range(len(sent)):
+        channel.data_received(bytes(sent[at : at + 1]))
+    assert heard == [b"line %d" % number * number for number in range(20)]
+
+
+async def test_a_refusal_keeps_its_words_and_a_fault_shows_none() -> None:
+    told: list[Exception] = []
+
+    def refuse(_message: m.Scrape) -> None:
+        raise NotFound("No such thing.")
+
+    async def break_down(_message: m.Detail) -> None:
+        await asyncio.sleep(0)
+        raise ValueError("a secret")
+
+    asking = make_channel({})
+    answering = Channel({m.Scrape: refuse, m.Detail: break_down}, on_lost=lambda: None, on_failed=told.append)
+    link(asking, answering)
+    with pytest.raises(StoreFailed, match=r"No such thing\."):
+        await asking.ask(m.Scrape(), bytes)
+    with pytest.raises(StoreFailed) as failed:
+        await asking.ask(m.Detail(), dict)
+    assert "secret" not in failed.value.message
+    assert [str(error) for error in told] == ["a secret"]
+
+
+async def test_whoever_waits_is_told_when_the_other_end_is_gone() -> None:
+    lost = asyncio.Event()
+    asking = make_channel({}, lost.set)
+    answering = make_channel({m.Scrape: lambda _: asyncio.sleep(60)})
+    link(asking, answering)
+    waiting = asyncio.ensure_future(asking.ask(m.Scrape(), bytes))
+    await asyncio.sleep(0.01)
+    answering.close()
+    with pytest.raises(StoreFailed, match="retry"):
+        await waiting
+    assert lost.is_set()
+    with pytest.raises(StoreFailed, match="retry"):
+        await asking.ask(m.Scrape(), bytes)
+    asking.tell(m.Ready())
+
+
+async def test_an_answer_that_does_not_come_is_not_waited_for_for_ever() -> None:
+    channel, _ = linked({m.Scrape: lambda _: asyncio.sleep(60)})
+    with pytest.raises(StoreFailed, match="does not answer"):
+        await channel.ask(m.Scrape(), bytes, limit_s=0.05)
+
+
+# --- the log ---
+
+
+async def test_records_of_all_workers_are_in_one_log(tmp_path: Path) -> None:
+    owner = LinkedOwner(HandClock(), tmp_path)
+    one, other = owner.worker(), owner.worker()
+    for number in range(5):
+        one.log.append({"event_type": "one", "number": number})
+        other.log.append({"event_type": "other", "number": number})
+    await one.log.flushed(one.log.sequence)
+    await other.log.flushed(other.log.sequence)
+    records = read_log(owner.log)
+    for kind in ("one", "other"):
+        assert [record["number"] for record in records if record["event_type"] == kind] == [0, 1, 2, 3, 4]
+    owner.log.close()
+
+
+async def test_a_log_that_fails_is_refused_by_every_worker_that_finds_out(tmp_path: Path) -> None:
+    owner = LinkedOwner(HandClock(), tmp_path)
+    worker = owner.worker()
+    owner.log.close()
+    worker.log.append({"event_type": "a"})
+    await asyncio.sleep(0.01)
+    assert not worker.log.writable
+    assert len(owner.lost) == 1
+    with pytest.raises(StoreFailed):
+        worker.log.append({"event_type": "b"})
+    with pytest.raises(StoreFailed):
+        await worker.log.flushed(1)
+
+
+async def test_a_worker_whose_owner_is_gone_appends_nothing(tmp_path: Path) -> None:
+    owner = LinkedOwner(HandClock(), tmp_path)
+    worker = owner.worker()
+    owner.kill(worker)
+    assert not worker.log.writable
+    with pytest.raises(StoreFailed, match="retry"):
+        worker.log.append({"event_type": "a"})
+    owner.log.close()
+
+
+async def test_a_worker_waits_for_a_log_that_is_behind_and_loses_nothing(tmp_path: Path) -> None:
+    owner = LinkedOwner(HandClock(), tmp_path)
+    owner.log.QUEUE_RECORDS = 100
+    worker = owner.worker()
+    for turn in range(40):
+        for number in range(30):
+            worker.log.append({"event_type": "a", "number": turn * 30 + number})
+        await asyncio.sleep(0)
+    await worker.log.flushed(worker.log.sequence)
+    assert [record["number"] for record in read_log(owner.log)] == list(range(1200))
+    assert owner.lost == []
+    owner.log.close()
+
+
+# --- what a dead worker leaves ---
+
+
+async def test_slots_of_a_dead_worker_are_free_and_those_of_others_are_not() -> None:
+    owner = LinkedOwner(HandClock())
+    dead, living = owner.worker(), owner.worker()
+    for worker in (dead, dead, living):
+        assert (await worker.admissions.admit("acme", 3, ())).admitted
+    assert not (await living.admissions.admit("acme", 3, ())).admitted
+    owner.kill(dead)
+    assert owner.admissions.in_flight == {"acme": 1}
+
+
+async def test_windows_are_shared_by_all_workers() -> None:
+    owner = LinkedOwner(HandClock())
+    workers = [owner.worker(), owner.worker(), owner.worker()]
+    window = (Hit("tenant acme", 10, 60.0),)
+    admitted = await asyncio.gather(
+        *(workers[number % 3].admissions.admit("acme", None, window) for number in range(25))
+    )
+    assert sum(admission.admitted for admission in admitted) == 10
+
+
+async def test_what_calls_of_a_dead_worker_held_is_spent_and_what_was_free_is_not() -> None:
+    owner = LinkedOwner(HandClock(20_000.5 * 86_400))
+    dead, living = owner.worker(), owner.worker()
+    assert await dead.budgets.borrow("acme", 100, 10_000) is not None  # and some slices ahead
+    held = dead.budgets.reserve("acme", 50, 10_000)
+    assert held is not None
+    dead.budgets.settle(held, 20)
+    await asyncio.sleep(0.01)
+    owner.kill(dead)
+    assert owner.budgets.spent_nano_usd("acme") == 120
+    assert await living.budgets.borrow("acme", 9_880, 10_000) is not None
