@@ -52,7 +52,7 @@ class Attempt(Struct, frozen=True):
     error_code: str | None = None
 
 
-class RateState(Struct, frozen=True):
+class RateState(Struct, frozen=True, array_like=True):
     """What is left in the window that binds the caller most tightly; in ``reset_s`` all of it, if nobody hits."""
 
     limit: int

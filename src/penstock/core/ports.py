@@ -105,7 +105,7 @@ class Transport(Protocol):
 # --- state -----------------------------------------------------------------------------------------------------------
 
 
-class Verdict(Struct, frozen=True):
+class Verdict(Struct, frozen=True, array_like=True):
     """Whether a hit was admitted, and what is left of the window.
 
     ``retry_s`` is when one more hit fits, if nobody else hits; 0 when this one was admitted.
@@ -116,7 +116,7 @@ class Verdict(Struct, frozen=True):
     retry_s: float = 0.0
 
 
-class Hit(Struct, frozen=True):
+class Hit(Struct, frozen=True, array_like=True):
     """One hit to be counted against the window of ``key``: at most ``limit`` in ``window_s``."""
 
     key: str
@@ -134,7 +134,7 @@ class Counters(Protocol):
         """Count one hit in every window (of different keys), or in none if one of them has no room. In order."""
 
 
-class Admission(Struct, frozen=True):
+class Admission(Struct, frozen=True, array_like=True):
     """Whether one more call of a tenant was let in; ``in_flight`` are its calls then, this one among them if it was.
 
     ``verdicts`` answers the hits in order; it is empty when the tenant had no slot left, and then nothing was counted.
