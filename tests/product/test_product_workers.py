@@ -21,6 +21,8 @@ from urllib.error import URLError
 
 import pytest
 
+from penstock.app.listening import bind_each
+from penstock.config import ConfigError
 from support.server import Gateway, running
 
 CONFIG = """
@@ -295,6 +297,8 @@ def test_a_second_gateway_on_the_same_address_is_refused(gateway: Gateway) -> No
     port = int(gateway.address.rpartition(":")[2])
     with socket.socket() as another, pytest.raises(OSError, match="in use"):
         another.bind(("127.0.0.1", port))
+    with pytest.raises(ConfigError, match="in use"):
+        bind_each("127.0.0.1", port, 2)
 
 
 async def reload(gateway: Gateway) -> None:

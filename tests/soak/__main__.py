@@ -46,6 +46,7 @@ TOLERANCES = {
     "rss_mb": Tolerance(4.0, 0.04),
     "files": Tolerance(8.0, 0.04),
     "in_flight": Tolerance(8.0, 0.04),
+    "tasks": Tolerance(8.0, 0.04),
 }
 DRAIN_S = 10.0
 
@@ -86,14 +87,14 @@ async def under_load(options: argparse.Namespace, probe: Probe, load: Load) -> t
     callers = [asyncio.create_task(load.call_forever(options.seed + number)) for number in range(options.streams)]
     start_s = time.monotonic()
     samples: list[Sample] = []
-    say(f"{'second':>7} {'RSS MB':>8} {'files':>6} {'in flight':>9} {'calls over':>10} {'broken':>6}")
+    say(f"{'second':>7} {'RSS MB':>8} {'files':>6} {'in flight':>9} {'tasks':>6} {'calls over':>10} {'broken':>6}")
     try:
         while (passed_s := time.monotonic() - start_s) < options.seconds:
             await asyncio.sleep(min(5.0, options.seconds / 40, options.seconds - passed_s))
             sample = await probe.look()
             samples.append(sample)
             say(
-                f"{sample.at_s - start_s:7.1f} {sample.rss_mb:8.1f} {sample.files:6.0f} {sample.in_flight:9.0f} "
+                f"{sample.at_s - start_s:7.1f} {sample.rss_mb:8.1f} {sample.files:6.0f} {sample.in_flight:9.0f} {sample.tasks:6.0f} "
                 f"{sample.calls:10.0f} {len(load.broken):6}"
             )
     except (OSError, TimeoutError) as error:

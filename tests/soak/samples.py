@@ -19,6 +19,7 @@ class Sample(Struct, frozen=True):
     rss_mb: float
     files: float
     in_flight: float
+    tasks: float
     calls: float
 
 
@@ -42,6 +43,7 @@ class Probe:
             float(rss_kb[1]) / 1024 if rss_kb else 0.0,
             sum(1 for _ in (self._process / "fd").iterdir()),
             total(text, "penstock_calls_in_flight"),
+            total(text, "penstock_tasks"),
             total(text, "llm_requests_total"),
         )
 

@@ -72,7 +72,7 @@ class Member:
         self.channel.close()
         self.ready = False
         self.settled.set()
-        self.totals.in_flight = 0
+        self.totals.in_flight = self.totals.tasks = 0
         self.clerk.lose()
         return status
 

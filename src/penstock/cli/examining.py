@@ -14,7 +14,7 @@ from penstock.providers import FAULT_KINDS, KINDS
 from penstock.transport import Proxies, ProxyInvalid
 
 # Options of ``penstock serve``, by the variable that they stand for.
-_OPTIONS = {"PENSTOCK_SERVER_HOST": "--host", "PENSTOCK_SERVER_PORT": "--port"}
+_OPTIONS = {"PENSTOCK_SERVER_HOST": "--host", "PENSTOCK_SERVER_PORT": "--port", "PENSTOCK_SERVER_WORKERS": "--workers"}
 
 
 class Finding(Struct, frozen=True):

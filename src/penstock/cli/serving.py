@@ -22,6 +22,9 @@ def serve(
     config: ConfigOption = DEFAULT_CONFIG,
     host: Annotated[str | None, typer.Option(help="Listen here instead of `server.host`.")] = None,
     port: Annotated[int | None, typer.Option(min=0, max=65_535, help="Listen here instead of `server.port`.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, max=64, help="Processes that serve, instead of `server.workers`.")
+    ] = None,
 ) -> None:
     """Serve. SIGTERM drains and ends, SIGHUP reloads the config. Exit status 2 when the config cannot be used."""
     from penstock.cli.examining import Examination, Finding, examine  # noqa: PLC0415 - a command imports what it needs
@@ -29,7 +32,7 @@ def serve(
     from penstock.config import ConfigError  # noqa: PLC0415 - as above
     from penstock.core.errors import StoreFailed  # noqa: PLC0415 - as above
 
-    given = {"PENSTOCK_SERVER_HOST": host, "PENSTOCK_SERVER_PORT": port}
+    given = {"PENSTOCK_SERVER_HOST": host, "PENSTOCK_SERVER_PORT": port, "PENSTOCK_SERVER_WORKERS": workers}
     overrides = {name: str(value) for name, value in given.items() if value is not None}
     examination = examine(config, overrides)
     show_examination(examination, err=True)

@@ -86,6 +86,7 @@ def _quota(quota: Sequence[QuotaUse]) -> Iterator[Metric]:
 
 def _process(of: Totals, gauges: Gauges) -> Iterator[Metric]:
     yield _gauge("penstock_calls_in_flight", "Calls that are not over.", (), {(): of.in_flight})
+    yield _gauge("penstock_tasks", "Tasks of the event loops.", (), {(): of.tasks})
     lost = "Audit events that could not be appended."
     yield _counter("penstock_audit_events_lost_total", lost, (), {(): of.audit_lost})
     wrong = "Requests refused with 401, which are no calls of anybody and have no audit event."

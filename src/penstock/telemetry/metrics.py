@@ -9,6 +9,7 @@ hundred pairs of a tenant are told apart, the rest are ``other``.
 
 from __future__ import annotations
 
+import asyncio
 from bisect import bisect_left
 from collections import Counter
 
@@ -105,11 +106,12 @@ class Metrics:
         return self._stages
 
     def totals(self) -> Totals:
-        """What was counted so far; the caller's own."""
+        """What was counted so far, and what is so now; the caller's own."""
         return summed(
             [
                 Totals(
                     in_flight=self.in_flight,
+                    tasks=_tasks(),
                     audit_lost=self.audit_lost,
                     auth_failures=self.auth_failures,
                     requests=self.requests,
@@ -184,6 +186,14 @@ class Metrics:
             stage.seconds += ended_s - began_s
             stage.count += len(rows)
         rows.clear()
+
+
+def _tasks() -> int:
+    """Of the loop that asks; a thread without one has none."""
+    try:
+        return len(asyncio.all_tasks())
+    except RuntimeError:
+        return 0
 
 
 def _observe(histogram: Histogram, value_ms: float) -> None:

@@ -59,6 +59,7 @@ class Totals(Struct, kw_only=True):
     """Everything counted since the start. The keys are the labels of each metric, in the order of ``exposition.py``."""
 
     in_flight: int = 0
+    tasks: int = 0
     audit_lost: int = 0
     auth_failures: int = 0
     requests: Counts = field(default_factory=dict)
@@ -76,6 +77,7 @@ class Totals(Struct, kw_only=True):
     def add(self, other: Totals) -> None:
         """Count what another process has counted; nothing is shared with it afterwards."""
         self.in_flight += other.in_flight
+        self.tasks += other.tasks
         self.audit_lost += other.audit_lost
         self.auth_failures += other.auth_failures
         for mine, its in zip(self._counts(), other._counts(), strict=True):
