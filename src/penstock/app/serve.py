@@ -14,9 +14,10 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import uvicorn
 import uvloop
@@ -25,9 +26,9 @@ from penstock.app.compose import compose
 from penstock.app.gateway import RunningGateway
 from penstock.app.works import VERSION, Works
 from penstock.config import ConfigError, Problem, RunFile, Settings, load_settings, run_file_path, write_run_file
+from penstock.edge.deferred import Deferred
 from penstock.edge.http1 import HttpLimits, protocol_factory
 from penstock.edge.http1.connection import Connection
-from penstock.edge.native import create_app
 from penstock.edge.openai import OpenAIFace
 from penstock.edge.openai.face import new_call_id
 from penstock.providers import FAULT_KINDS, KINDS
@@ -35,6 +36,9 @@ from penstock.stores.memory import MemoryCounters
 from penstock.telemetry import Forward, build_logger
 from penstock.telemetry.logs import Logger
 from penstock.transport import Proxies, ProxyInvalid
+
+if TYPE_CHECKING:
+    from uvicorn._types import ASGI3Application
 
 _DRAIN_POLL_S = 0.05
 _BACKLOG = 4096
@@ -224,9 +228,7 @@ def _uvicorn_config(settings: Settings, gateway: RunningGateway) -> uvicorn.Conf
     )
     faces: Any = {(b"POST", b"/v1/chat/completions"): OpenAIFace(gateway)}
     return uvicorn.Config(
-        create_app(
-            gateway, MemoryCounters(time.monotonic, 10_000), version=VERSION, clock=time.monotonic, new_id=new_call_id
-        ),
+        Deferred(partial(_native, gateway)),
         host=server.host,
         port=server.port,
         http=cast("Any", protocol_factory(faces, limits)),
@@ -239,3 +241,12 @@ def _uvicorn_config(settings: Settings, gateway: RunningGateway) -> uvicorn.Conf
         backlog=_BACKLOG,
         timeout_graceful_shutdown=round(server.drain_timeout_s),
     )
+
+
+def _native(gateway: RunningGateway) -> ASGI3Application:
+    from penstock.edge.native import create_app  # noqa: PLC0415 - 10 MB that a process without such a request is spared
+
+    counters = MemoryCounters(time.monotonic, 10_000)
+    app = create_app(gateway, counters, version=VERSION, clock=time.monotonic, new_id=new_call_id)
+    gc.freeze()  # as at the start
+    return cast("ASGI3Application", app)
