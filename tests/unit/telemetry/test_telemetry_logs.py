@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from pathlib import Path
 from typing import Any
 
 from penstock.core.errors import RateLimited, UpstreamRejected, UpstreamTimeout
@@ -52,6 +53,28 @@ def test_the_console_gets_plain_lines_where_it_has_no_colours() -> None:
     assert "target=fast" in stream.getvalue()
     assert "sk-1" not in stream.getvalue()
     assert "\x1b" not in stream.getvalue()
+
+
+def test_no_value_looks_like_another_field_or_another_line_of_the_console() -> None:
+    stream = io.StringIO()
+    logger = build_logger(stream, style="console")
+    logger.error("told", name="a status=200", other="one\ntwo\x1b[0m", plain="a/b:c", count=3)
+    (line,) = stream.getvalue().splitlines()
+    assert line.startswith("[error    ] told  ")
+    assert r"count=3 name='a status=200' other='one\ntwo\x1b[0m' plain=a/b:c time=" in line
+
+
+def test_a_stack_stands_below_its_line_of_the_console() -> None:
+    stream = io.StringIO()
+    build_logger(stream, style="console").error("broken", stack="File a\n  line\n")
+    assert stream.getvalue().splitlines()[1:] == ["File a", "  line", ""]
+
+
+def test_what_json_does_not_know_is_told_all_the_same() -> None:
+    stream = io.StringIO()
+    build_logger(stream, style="json").info("odd", path=Path("a"), text="\ud800")
+    (line,) = _lines(stream)
+    assert (line["path"], line["text"]) == ("PosixPath('a')", "\ud800")
 
 
 def test_a_failed_call_is_one_line_with_its_ids_and_a_providers_cause() -> None:
