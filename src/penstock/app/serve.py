@@ -31,6 +31,7 @@ from penstock.edge.http1 import HttpLimits, protocol_factory
 from penstock.edge.http1.connection import Connection
 from penstock.edge.openai import OpenAIFace
 from penstock.edge.openai.face import new_call_id
+from penstock.edge.probes import Probes
 from penstock.providers import FAULT_KINDS, KINDS
 from penstock.stores.memory import MemoryCounters
 from penstock.telemetry import Forward, build_logger
@@ -228,7 +229,7 @@ def _uvicorn_config(settings: Settings, gateway: RunningGateway) -> uvicorn.Conf
     )
     faces: Any = {(b"POST", b"/v1/chat/completions"): OpenAIFace(gateway)}
     return uvicorn.Config(
-        Deferred(partial(_native, gateway)),
+        Probes(gateway, Deferred(partial(_native, gateway)), new_call_id),
         host=server.host,
         port=server.port,
         http=cast("Any", protocol_factory(faces, limits)),
