@@ -1,4 +1,4 @@
-"""How long ``import penstock`` takes, and what it and the serving path must never load."""
+"""How long ``import penstock`` takes, and what it, a gateway and its data plane alone must never load."""
 
 from __future__ import annotations
 
@@ -8,11 +8,22 @@ import sys
 LIMIT_MS = 150
 WEIGHTS = ("torch", "transformers", "cv2", "onnxruntime", "ctranslate2")
 CLIENTS = ("httpx", "requests", "aiohttp", "openai")
-# What a newcomer's `import penstock` must not pay for, and what no serving process may ever hold.
+SERVERS = ("fastapi", "starlette", "opentelemetry", "sqlalchemy", "alembic", "typer", "rich")
+# What a process needs that answers calls and owns no store: no config's file, no database, no other API.
+DATA_PLANE = ", ".join(
+    f"penstock.{name}"
+    for name in (
+        *("audit", "caching", "dialects.openai", "pipeline", "prompts", "providers", "resilience", "routing"),
+        *("telemetry", "tenancy", "transport", "edge.http1", "edge.openai", "edge.deferred", "edge.probes"),
+        *("stores.budgets", "stores.memory", "stores.segments", "stores.remote.budgets", "stores.remote.counters"),
+    )
+)
+# What a newcomer's `import penstock` must not pay for, and what no serving process may hold before it is asked for it.
 NEVER = {
-    "penstock": (*WEIGHTS, *CLIENTS, "fastapi", "pydantic", "sqlalchemy", "alembic", "typer", "rich", "uvicorn"),
-    "penstock.pipeline": (*WEIGHTS, *CLIENTS, "fastapi", "pydantic", "sqlalchemy", "alembic", "typer"),
-    "penstock.app": (*WEIGHTS, *CLIENTS, "typer", "alembic.testing"),
+    "penstock": (*WEIGHTS, *CLIENTS, *SERVERS, "pydantic", "uvicorn"),
+    "penstock.app.alone, penstock.app.supervise": (*WEIGHTS, *CLIENTS, *SERVERS, "prometheus_client"),
+    "penstock.app.worker": (*WEIGHTS, *CLIENTS, *SERVERS, "prometheus_client", "sqlite3", "genai_prices"),
+    DATA_PLANE: (*WEIGHTS, *CLIENTS, *SERVERS, "prometheus_client", "pydantic", "sqlite3", "yaml"),
 }
 PROBE = """
 import sys, time

@@ -27,7 +27,8 @@ class Provider:
         """One connection."""
         self.connections += 1
         try:
-            with suppress(OSError, RuntimeError, asyncio.IncompleteReadError):  # uvloop: a write after the end
+            # RuntimeError is uvloop's for a write after the end; a server that is closed cancels what is under way.
+            with suppress(OSError, RuntimeError, asyncio.IncompleteReadError, asyncio.CancelledError):
                 while await self._answer(reader, writer):
                     pass
         finally:

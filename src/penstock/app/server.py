@@ -9,8 +9,9 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from types import FrameType
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import uvicorn
 
@@ -19,12 +20,16 @@ from penstock.app.listening import BACKLOG
 from penstock.app.works import VERSION
 from penstock.config import Settings
 from penstock.core.ports import Counters
+from penstock.edge.deferred import Deferred
 from penstock.edge.http1 import HttpLimits, protocol_factory
 from penstock.edge.http1.connection import Connection
-from penstock.edge.native import create_app
 from penstock.edge.openai import OpenAIFace
 from penstock.edge.openai.face import new_call_id
+from penstock.edge.probes import Probes
 from penstock.telemetry.logs import Logger
+
+if TYPE_CHECKING:
+    from uvicorn._types import ASGI3Application
 
 _DRAIN_POLL_S = 0.05
 
@@ -102,7 +107,7 @@ def _uvicorn_config(settings: Settings, gateway: RunningGateway, counters: Count
     )
     faces: Any = {(b"POST", b"/v1/chat/completions"): OpenAIFace(gateway)}
     return uvicorn.Config(
-        create_app(gateway, counters, version=VERSION, clock=time.monotonic, new_id=new_call_id),
+        Probes(gateway, Deferred(partial(_native, gateway, counters)), new_call_id),
         host=server.host,
         port=server.port,
         http=cast("Any", protocol_factory(faces, limits)),
@@ -115,3 +120,11 @@ def _uvicorn_config(settings: Settings, gateway: RunningGateway, counters: Count
         backlog=BACKLOG,
         timeout_graceful_shutdown=round(server.drain_timeout_s),
     )
+
+
+def _native(gateway: RunningGateway, counters: Counters) -> ASGI3Application:
+    from penstock.edge.native import create_app  # noqa: PLC0415 - 10 MB that a process without such a request is spared
+
+    app = create_app(gateway, counters, version=VERSION, clock=time.monotonic, new_id=new_call_id)
+    gc.freeze()  # as at the start
+    return cast("ASGI3Application", app)

@@ -5,18 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
-import yaml
 from msgspec import Struct
 
-from penstock.prompts.shape import Mistake, Place, fit, lines
+from penstock.prompts.shape import Mistake, Place, fit
 from penstock.prompts.template import Template
-
-MAX_FILE_BYTES = 262_144
-# Counted with what aliases repeat: a few lines of nested ones make more than any memory holds.
-MAX_VALUES = 100_000
 
 
 class Message(Struct, frozen=True, forbid_unknown_fields=True):
@@ -99,30 +94,14 @@ class PromptFile(Struct, frozen=True):
         return any(mistake.place[:1] in {(), (field,)} for mistake in self.mistakes)
 
 
-class _Refused(Exception):
-    """A file that is not even looked into."""
-
-    def __init__(self, message: str, cure: str) -> None:
-        super().__init__(message)
-        self.message = message
-        self.cure = cure
-
-
 def read_prompt(path: Path) -> PromptFile | PromptProblem:
     """The file as a prompt with its mistakes, or why it is none."""
-    file = str(path)
+    from penstock.prompts.document import Unreadable, read_document  # noqa: PLC0415 - as that module says
+
     try:
-        data, found = _yaml(path)
-    except _Refused as refused:
-        return PromptProblem(file, 0, refused.message, refused.cure)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        what = getattr(error, "problem", None) or "unreadable"
-        return PromptProblem(file, mark.line + 1 if mark else 1, f"not YAML: {what}")
-    except (OSError, UnicodeDecodeError, RecursionError):
-        return PromptProblem(file, 0, "the file cannot be read as UTF-8 text")
-    except ValueError:  # such as a date in month 13
-        return PromptProblem(file, 0, "a value does not fit the type that it looks like", "put it in quotes")
+        data, found = read_document(path)
+    except Unreadable as error:
+        return PromptProblem(str(path), error.line, error.message, error.cure)
     prompt, mistakes = fit(data, Prompt)
     return PromptFile(path, prompt, mistakes, found)
 
@@ -165,31 +144,3 @@ def faults(read: PromptFile) -> Iterator[Mistake]:
         for name in sorted(set(names) - used.keys() - {""}):
             place = ("variables", names.index(name))
             yield Mistake(place, f"the variable `{name}` is declared and not used", "use it in a message, or remove it")
-
-
-def _yaml(path: Path) -> tuple[Any, dict[Place, int]]:
-    """The file as data, and the line of each value. Raises ``_Refused``, ``OSError``, and what reading text and YAML raise."""
-    if path.stat().st_size > MAX_FILE_BYTES:
-        raise _Refused(f"the file is over {MAX_FILE_BYTES} bytes", "move long reference text into a variable")
-    loader = yaml.SafeLoader(path.read_text(encoding="utf-8"))
-    node = loader.get_single_node()
-    if node is None:
-        return None, {(): 1}
-    if _size(node, {}) > MAX_VALUES:
-        text = f"with what its aliases repeat the file holds over {MAX_VALUES} values"
-        raise _Refused(text, "write the values out, without aliases of aliases")
-    found = lines(node)
-    return loader.construct_document(node), found
-
-
-def _size(node: yaml.Node, sizes: dict[yaml.Node, int]) -> int:
-    """Values under ``node``, each alias counted with all that it repeats; one that contains itself is endless."""
-    if node not in sizes:
-        sizes[node] = MAX_VALUES
-        children: list[yaml.Node] = []
-        if isinstance(node, yaml.SequenceNode):
-            children = node.value
-        elif isinstance(node, yaml.MappingNode):
-            children = [each for pair in node.value for each in pair]
-        sizes[node] = 1 + sum(_size(child, sizes) for child in children)
-    return sizes[node]

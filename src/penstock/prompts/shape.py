@@ -7,7 +7,6 @@ from difflib import get_close_matches
 from typing import Any, Literal, TypeAlias, TypeVar, cast, get_args, get_origin
 
 import msgspec
-import yaml
 from msgspec import Struct
 
 S = TypeVar("S", bound=Struct)
@@ -40,24 +39,6 @@ def fit(data: Any, shape: type[S]) -> tuple[S, list[Mistake]]:
     """``data`` as ``shape``, with a default or something empty for all that is wrong; and what is."""
     mistakes: list[Mistake] = []
     return cast("S", _struct(data, shape, (), mistakes)), mistakes
-
-
-def lines(node: yaml.Node) -> dict[Place, int]:
-    """The line, from 1, of every key and item under ``node``."""
-    found: dict[Place, int] = {(): node.start_mark.line + 1}
-    _lines(node, (), found)
-    return found
-
-
-def _lines(node: yaml.Node, place: Place, found: dict[Place, int]) -> None:
-    inner: list[tuple[str | int, yaml.Node, yaml.Node]] = []
-    if isinstance(node, yaml.MappingNode):
-        inner = [(str(key.value), key, value) for key, value in node.value]
-    elif isinstance(node, yaml.SequenceNode):
-        inner = [(index, item, item) for index, item in enumerate(node.value)]
-    for part, mark, value in inner:
-        found[(*place, part)] = mark.start_mark.line + 1
-        _lines(value, (*place, part), found)
 
 
 def _struct(data: Any, shape: type[Struct], place: Place, mistakes: list[Mistake]) -> Struct:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import UTC, date, datetime
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
 import msgspec
-import sqlalchemy as sa
-from sqlalchemy.pool import StaticPool
 
 from penstock.core.errors import StoreFailed
 from penstock.core.ports import AuditPage, AuditQuery
@@ -22,7 +22,6 @@ from penstock.stores.lock import ProcessLock
 from penstock.stores.migrations import upgrade
 from penstock.stores.rows import Contents, Money
 from penstock.stores.seals import Batch, Position
-from penstock.stores.tables import block_tenants, blocks, daily_cost, indexed, open_intents
 
 T = TypeVar("T")
 # How the store reaches the log: what stands behind a position, and what stood between one and a byte of its segment.
@@ -30,7 +29,7 @@ Read: TypeAlias = Callable[[Position], Batch | None]
 ReadAgain: TypeAlias = Callable[[Position, int], Batch]
 # The columns of the table `blocks`, in their order.
 _Row: TypeAlias = tuple[int, int, int, int, str, float | None, float | None, bytes, bytes]
-_INSERT = "INSERT INTO blocks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_BLOCKS = "INSERT INTO blocks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 _PRAGMAS = (
     "PRAGMA page_size = 8192",
@@ -53,6 +52,14 @@ _SETTLED = (
     "INSERT INTO daily_cost VALUES (?, ?, ?) "
     "ON CONFLICT (day, tenant_id) DO UPDATE SET nano_usd = nano_usd + excluded.nano_usd"
 )
+# Nothing is moved when another has been here since.
+_MOVED = 'UPDATE "indexed" SET segment = ?, byte_offset = ?, sequence = ?, mac = ? WHERE sequence = ?'
+_INDEXED_TO = 'SELECT segment, byte_offset, sequence, mac FROM "indexed"'
+_SPENT = (
+    "SELECT tenant_id, sum(nano_usd) FROM ("
+    "SELECT day, tenant_id, nano_usd FROM daily_cost UNION ALL SELECT day, tenant_id, nano_usd FROM open_intents"
+    ") WHERE day = ? GROUP BY tenant_id"
+)
 # In one transaction: a page of the database is written once for all of them.
 _COMMIT_BLOCKS = 64
 _PAGE_RECORDS = 1000
@@ -66,13 +73,13 @@ class SqliteStore:
     """
 
     def __init__(self, url: str) -> None:
-        self._url = sa.make_url(url)
-        if self._url.get_backend_name() != "sqlite":
-            raise StoreFailed(f"`store.url` names {self._url.get_backend_name()}, and only sqlite:///PATH is served.")
+        backend, _, rest = url.partition("://")
+        if backend != "sqlite":
+            raise StoreFailed(f"`store.url` names {backend}, and only sqlite:///PATH is served.")
+        self._path = Path(rest[1:]) if rest else None
         self._thread = ThreadPoolExecutor(1, "penstock-owner")
         self._lock_file: ProcessLock | None = None
-        self._engine: sa.Engine | None = None
-        self._connection: sa.Connection | None = None
+        self._connection: sqlite3.Connection | None = None
 
     async def open(self) -> None:
         """Take the database for this process and bring its schema up to date."""
@@ -110,7 +117,7 @@ class SqliteStore:
 
     async def aclose(self) -> None:
         """Let go of the database. May be called twice."""
-        if self._engine is not None or self._lock_file is not None:
+        if self._connection is not None or self._lock_file is not None:
             await self._run(self._close)
         self._thread.shutdown()
 
@@ -119,33 +126,28 @@ class SqliteStore:
     async def _run(self, work: Callable[[], T]) -> T:
         try:
             return await asyncio.get_running_loop().run_in_executor(self._thread, work)
-        except (sa.exc.SQLAlchemyError, OSError) as error:
+        except (sqlite3.Error, OSError) as error:
             raise StoreFailed(_FAILED) from error
 
     def _open(self) -> None:
-        path = self._url.database
-        if path and path != ":memory:":
-            Path(path).parent.mkdir(parents=True, exist_ok=True)
-            self._lock_file = ProcessLock(Path(f"{path}.lock"))
-        self._engine = sa.create_engine(self._url, poolclass=StaticPool)
-        sa.event.listen(self._engine, "connect", _connected)
-        sa.event.listen(self._engine, "begin", _begun)
-        self._connection = self._engine.connect()
-        with self._connection.begin():
-            upgrade(self._connection)
+        if self._path is not None:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._lock_file = ProcessLock(self._path.with_name(f"{self._path.name}.lock"))
+        # Transactions begin where this file says so: sqlite3 must not begin one on its own.
+        self._connection = sqlite3.connect(self._path or ":memory:", isolation_level=None)
+        for pragma in _PRAGMAS:
+            self._connection.execute(pragma).close()
+        upgrade(self._connection)
 
     def _close(self) -> None:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
-        if self._engine is not None:
-            self._engine.dispose()
-            self._engine = None
         if self._lock_file is not None:
             self._lock_file.release()
             self._lock_file = None
 
-    def _opened(self) -> sa.Connection:
+    def _opened(self) -> sqlite3.Connection:
         if self._connection is None:
             raise StoreFailed(_FAILED)
         return self._connection
@@ -162,59 +164,46 @@ class SqliteStore:
             time.sleep(0)
         if not found:
             return end
-        with connection.begin():
-            connection.exec_driver_sql(_INSERT, found)
-            connection.exec_driver_sql(_TENANTS, (_json(sorted(tenants)),))
+        connection.execute("BEGIN IMMEDIATE")
+        with connection:
+            connection.executemany(_BLOCKS, found)
+            connection.execute(_TENANTS, (_json(sorted(tenants)),))
             _keep_money(connection, money)
-            moved = connection.execute(
-                sa.update(indexed)
-                .where(indexed.c.sequence == after.sequence)
-                .values(segment=end.segment, byte_offset=end.offset, sequence=end.sequence, mac=end.mac)
-            )
+            moved = connection.execute(_MOVED, (end.segment, end.offset, end.sequence, end.mac, after.sequence))
             if moved.rowcount != 1:
                 raise StoreFailed(_FAILED)
         return end
 
     def _indexed_to(self) -> Position:
-        with self._opened().begin():
-            row = self._opened().execute(sa.select(indexed)).one()
-        return Position(row.segment, row.byte_offset, row.sequence, row.mac)
+        return Position(*self._opened().execute(_INDEXED_TO).fetchone())
 
     def _query(self, query: AuditQuery, read_again: ReadAgain) -> AuditPage:
         limit = max(1, min(query.limit, _PAGE_RECORDS))
         events: list[dict[str, Any]] = []
-        with self._opened().begin(), self._opened().execute(_candidates(query)) as candidates:
-            for row in candidates:
-                after = Position(row.segment, row.byte_offset, row.first - 1, row.mac)
+        with closing(self._opened().execute(*_candidates(query))) as candidates:
+            for first, segment, offset, end_offset, mac in candidates:
                 try:
-                    batch = read_again(after, row.end_offset)
+                    batch = read_again(Position(segment, offset, first - 1, mac), end_offset)
                 except StoreFailed as error:
                     if events:  # a page of what is sound; the next one begins here and says why it fails
                         return AuditPage(events, events[-1]["sequence"])
-                    raise StoreFailed(f"{error} What is older can be read with a cursor of {row.first}.") from error
+                    raise StoreFailed(f"{error} What is older can be read with a cursor of {first}.") from error
                 events += islice(rows.events(batch, query), limit + 1 - len(events))
                 if len(events) > limit:
                     break
         return AuditPage(events[:limit], events[limit - 1]["sequence"] if len(events) > limit else None)
 
     def _spent(self, day: int) -> dict[str, int]:
-        parts = [sa.select(table.c.tenant_id, table.c.nano_usd).where(table.c.day == day) for table in _MONEY_TABLES]
-        both = sa.union_all(*parts).subquery()
-        total = sa.select(both.c.tenant_id, sa.func.sum(both.c.nano_usd).label("total")).group_by(both.c.tenant_id)
-        with self._opened().begin():
-            return {row.tenant_id: row.total for row in self._opened().execute(total)}
+        return dict(self._opened().execute(_SPENT, (day,)))
 
 
-_MONEY_TABLES = (daily_cost, open_intents)
-
-
-def _keep_money(connection: sa.Connection, money: Money) -> None:
+def _keep_money(connection: sqlite3.Connection, money: Money) -> None:
     if money.settled:
-        connection.exec_driver_sql(_SETTLED, money.costs())
+        connection.executemany(_SETTLED, money.costs())
     if money.closed:
-        connection.exec_driver_sql(_CLOSED, (_json(money.closed),))
+        connection.execute(_CLOSED, (_json(money.closed),))
     if money.opened:
-        connection.exec_driver_sql(_OPENED, (_json(money.intents()),))
+        connection.execute(_OPENED, (_json(money.intents()),))
 
 
 def _row(batch: Batch, holds: Contents) -> _Row:
@@ -227,31 +216,20 @@ def _json(values: Sequence[object]) -> str:
     return msgspec.json.encode(values).decode()
 
 
-def _candidates(query: AuditQuery) -> sa.Select[Any]:
-    """The blocks that may hold what is asked for, newest first."""
-    select = sa.select(blocks)
-    if query.tenant is not None:
-        select = select.join(block_tenants, block_tenants.c.first == blocks.c.first)
-        select = select.where(block_tenants.c.tenant_id == query.tenant)
-    if query.trace_id is not None:
-        select = select.where(sa.func.instr(blocks.c.traces, rows.fingerprints([query.trace_id])) > 0)
-    if query.request_id is not None:
-        select = select.where(sa.func.instr(blocks.c.requests, rows.fingerprints([query.request_id])) > 0)
-    if query.since_s is not None:
-        select = select.where(blocks.c.newest_s >= query.since_s)
-    if query.until_s is not None:
-        select = select.where(blocks.c.oldest_s < query.until_s)
-    if query.cursor is not None:
-        select = select.where(blocks.c.first < query.cursor)
-    return select.order_by((blocks if query.tenant is None else block_tenants).c.first.desc())
-
-
-def _connected(connection: Any, _record: object) -> None:
-    # SQLAlchemy's recipe for real transactions on sqlite3: it must not begin or commit on its own.
-    connection.isolation_level = None
-    for pragma in _PRAGMAS:
-        connection.execute(pragma).close()
-
-
-def _begun(connection: sa.Connection) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+def _candidates(query: AuditQuery) -> tuple[str, list[Any]]:
+    """The blocks that may hold what is asked for, newest first, as a statement and what goes into it."""
+    asked: list[tuple[str, Any]] = [
+        ("tenant_id = ?", query.tenant),
+        ("instr(traces, ?) > 0", None if query.trace_id is None else rows.fingerprints([query.trace_id])),
+        ("instr(requests, ?) > 0", None if query.request_id is None else rows.fingerprints([query.request_id])),
+        ("newest_s >= ?", query.since_s),
+        ("oldest_s < ?", query.until_s),
+        ("first < ?", query.cursor),
+    ]
+    given = [(condition, value) for condition, value in asked if value is not None]
+    # With a tenant `first` is that of block_tenants, whose order is at hand: nothing is sorted.
+    source = "blocks" if query.tenant is None else "block_tenants JOIN blocks USING (first)"
+    where = " AND ".join(["TRUE", *(condition for condition, _ in given)])
+    columns = "first, segment, byte_offset, end_offset, mac"
+    statement = f"SELECT {columns} FROM {source} WHERE {where} ORDER BY first DESC"  # noqa: S608 - all of it stands here
+    return statement, [value for _, value in given]

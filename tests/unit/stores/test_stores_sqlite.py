@@ -83,21 +83,18 @@ def test_head_is_the_newest_script() -> None:
 
 async def test_a_new_database_is_what_the_scripts_would_make(store: SqliteStore, tmp_path: Path) -> None:
     assert await store.indexed_to() == START
-    by_scripts = sa.create_engine("sqlite://")
-    with by_scripts.begin() as connection:
-        migrations.run_scripts(connection, None)
-        assert migrations.revision(connection) == migrations.HEAD
-    by_store = sa.create_engine(f"sqlite:///{tmp_path}/p.db")
-    assert _content(by_store) == _content(by_scripts)
+    by_scripts = sqlite3.connect(":memory:", isolation_level=None)
+    migrations.run_scripts(by_scripts, None)
+    assert migrations.revision(by_scripts) == migrations.HEAD
+    assert _content(sqlite3.connect(tmp_path / "p.db")) == _content(by_scripts)
 
 
-def _content(engine: sa.Engine) -> tuple[dict[str, str], list[Any]]:
+def _content(database: sqlite3.Connection) -> tuple[dict[str, str], list[Any]]:
     """The text that made each table and index, without its line breaks; and where the index begins."""
-    made = sa.text("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL AND name <> 'alembic_version'")
-    with engine.connect() as connection:
-        schema = {row.name: " ".join(row.sql.split()) for row in connection.execute(made)}
-        begins = [tuple(row) for row in connection.execute(sa.text("SELECT * FROM indexed"))]
-    engine.dispose()
+    made = database.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL AND name <> 'alembic_version'")
+    schema = {name: " ".join(sql.split()) for name, sql in made}
+    begins = database.execute('SELECT * FROM "indexed"').fetchall()
+    database.close()
     return schema, begins
 
 

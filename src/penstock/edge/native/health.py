@@ -7,6 +7,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from penstock.core.errors import RateLimited
+from penstock.edge import probes
 from penstock.edge.native.access import is_admin
 from penstock.edge.native.errors import failures
 from penstock.edge.native.shapes import Health, Readiness
@@ -35,15 +36,13 @@ def health_routes(wiring: Wiring) -> APIRouter:
         detail = await gateway.health() if is_admin(gateway, request) else {}
         return JSONResponse(detail | {"status": "ok"})
 
-    @router.get(
-        "/health/liveness", response_model=Health, response_description="It is alive.", summary="Liveness probe"
-    )
+    @router.get(probes.LIVENESS, response_model=Health, response_description="It is alive.", summary="Liveness probe")
     async def liveness() -> Response:
         """200 while the process runs."""
-        return JSONResponse({"status": "ok"})
+        return _probed(probes.liveness(gateway))
 
     @router.get(
-        "/health/readiness",
+        probes.READINESS,
         response_model=Readiness,
         response_description="New calls are taken.",
         responses={503: {"model": Readiness, "description": "Shutting down, or the ledger cannot be written."}},
@@ -51,11 +50,14 @@ def health_routes(wiring: Wiring) -> APIRouter:
     )
     async def readiness() -> Response:
         """200 while new calls are taken, 503 otherwise."""
-        if gateway.ready:
-            return JSONResponse({"status": "ready"})
-        return JSONResponse({"status": "not_ready"}, status_code=503)
+        return _probed(probes.readiness(gateway))
 
     return router
+
+
+def _probed(answer: tuple[int, bytes]) -> Response:
+    status, body = answer
+    return Response(body, status, media_type="application/json")
 
 
 async def _limit(wiring: Wiring, request: Request) -> None:
