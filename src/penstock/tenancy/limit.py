@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, MutableMapping
-from functools import partial
 
 from penstock.core.answer import Answer, Outcome
 from penstock.core.call import Call
@@ -41,16 +40,10 @@ class Limit:
     async def __call__(self, call: Call, proceed: Handler) -> Answer:
         """Go on, holding a slot until the answer ends. Raises ``RateLimited`` and ``TooManyConcurrent``."""
         tier = self._tiers[call.trail.tier]
-        tenant = call.identity.tenant
         self._take_slot(call, tier)
-        try:
-            await self._count(call, tier)
-            answer = await proceed(call)
-        except BaseException:  # cancellation too
-            self._free_slot(tenant)
-            raise
-        answer.on_close(partial(self._free_slot, tenant))
-        return answer
+        call.trail.endings.append(self._free_slot)
+        await self._count(call, tier)
+        return await proceed(call)
 
     def _take_slot(self, call: Call, tier: Tier) -> None:
         tenant = call.identity.tenant
@@ -64,7 +57,8 @@ class Limit:
             )
         self._in_flight[tenant] = held + 1
 
-    def _free_slot(self, tenant: str, _outcome: Outcome | None = None) -> None:
+    def _free_slot(self, call: Call, _outcome: Outcome) -> None:
+        tenant = call.identity.tenant
         held = self._in_flight[tenant] - 1
         if held:
             self._in_flight[tenant] = held
