@@ -15,19 +15,16 @@ from penstock.dialects.openai.errors import DONE, error_body, error_event
 from penstock.dialects.openai.request import ChatRequest, read_chat
 from penstock.edge.asks import read_asks, read_key, read_request_id
 from penstock.edge.faults import fault, log_fault
-from penstock.edge.headers import answer_headers, error_headers
+from penstock.edge.headers import answer_lines, error_lines
 from penstock.edge.http1.face import Reply, StreamReply
 from penstock.edge.http1.head import Head
 
 # "Settled: Deadlines" of the requirements.
 V1_LIMITS = TimeLimits(total_s=600.0, first_content_s=60.0, idle_gap_s=60.0)
 
-_JSON = (b"content-type", b"application/json")
-_STREAM = (
-    (b"content-type", b"text/event-stream; charset=utf-8"),
-    (b"cache-control", b"no-cache"),
-    (b"x-accel-buffering", b"no"),  # nginx in front of us must not collect a stream
-)
+_JSON = b"content-type: application/json\r\n"
+# nginx in front of us must not collect a stream.
+_STREAM = b"content-type: text/event-stream; charset=utf-8\r\ncache-control: no-cache\r\nx-accel-buffering: no\r\n"
 
 
 def new_call_id() -> str:
@@ -102,8 +99,8 @@ class OpenAIFace:
     def render_error(self, error: PenstockError, head: Head) -> Reply:
         """An error that came before there was a call."""
         request_id = read_request_id(head.headers) or self._new_id()
-        headers = [_JSON, (b"x-request-id", request_id.encode()), *error_headers(error)]
-        return Reply(error.status, headers, error_body(error))
+        lines = b"%bx-request-id: %b\r\n%b" % (_JSON, request_id.encode(), error_lines(error))
+        return Reply(error.status, lines, error_body(error))
 
     def render_broken_stream(self, error: PenstockError) -> bytes:
         """An event that the SDKs raise as an error; no ``[DONE]`` follows it."""
@@ -146,11 +143,11 @@ class OpenAIFace:
 
 
 def _refuse(call: Call, error: PenstockError) -> Reply:
-    return Reply(error.status, [_JSON, *error_headers(error, call)], error_body(error))
+    return Reply(error.status, _JSON + error_lines(error, call), error_body(error))
 
 
 def _dress(call: Call, answer: Answer) -> Reply | StreamReply:
     body = answer.body
     if body is None:
-        return StreamReply(200, [*_STREAM, *answer_headers(call, answer)], answer, tail=DONE)
-    return Reply(200, [_JSON, *answer_headers(call, answer)], body)
+        return StreamReply(200, _STREAM + answer_lines(call, answer), answer, tail=DONE)
+    return Reply(200, _JSON + answer_lines(call, answer), body)
