@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Mapping, MutableMapping, Sequence
 
 from penstock.core.answer import Answer, Outcome
 from penstock.core.call import Call
@@ -42,7 +42,14 @@ class Limit:
         tier = self._tiers[call.trail.tier]
         self._take_slot(call, tier)
         call.trail.endings.append(self._free_slot)
-        await self._count(call, tier)
+        own = self._user_window(call, tier)
+        if own is None:
+            verdicts = [
+                await self._counters.hit(_tenant_key(call.identity.tenant), tier.requests_per_minute, _MINUTE_S)
+            ]
+        else:
+            verdicts = await self._counters.hit_all((tenant_window(call.identity.tenant, tier), own))
+        _judge(call, verdicts)
         return await proceed(call)
 
     def _take_slot(self, call: Call, tier: Tier) -> None:
@@ -65,25 +72,6 @@ class Limit:
         else:
             del self._in_flight[tenant]
 
-    async def _count(self, call: Call, tier: Tier) -> None:
-        tenant, counters = call.identity.tenant, self._counters
-        own = self._user_window(call, tier)
-        if own is None:
-            verdicts = [await counters.hit(_tenant_key(tenant), tier.requests_per_minute, _MINUTE_S)]
-        else:
-            verdicts = await counters.hit_all((tenant_window(tenant, tier), own))
-        tightest = verdicts[0] if own is None else min(verdicts, key=_room)
-        state = call.trail.rate = tightest.state
-        if tightest.admitted:
-            return
-        call.trail.policy_decision = "deny:rate_limit"
-        whose = f"Tenant '{tenant}'" if tightest is verdicts[0] else f"This user of {call.endpoint}"
-        raise RateLimited(
-            f"{whose} has made the {state.limit} requests allowed in a minute: retry in {math.ceil(tightest.retry_s)} s, "
-            "or ask your operator for a higher limit.",
-            retry_after_s=tightest.retry_s,
-        )
-
     def _user_window(self, call: Call, tier: Tier) -> Hit | None:
         """The window of a user and endpoint, where that has a limit of its own.
 
@@ -97,6 +85,21 @@ class Limit:
         if limit is None:
             return None
         return Hit(f"user {call.identity.tenant} {user} {call.endpoint}", limit, _MINUTE_S)
+
+
+def _judge(call: Call, verdicts: Sequence[Verdict]) -> None:
+    """Leave the tightest window's state on the trail; the first is the tenant's. Raises ``RateLimited``."""
+    tightest = verdicts[0] if len(verdicts) == 1 else min(verdicts, key=_room)
+    state = call.trail.rate = tightest.state
+    if tightest.admitted:
+        return
+    call.trail.policy_decision = "deny:rate_limit"
+    whose = f"Tenant '{call.identity.tenant}'" if tightest is verdicts[0] else f"This user of {call.endpoint}"
+    raise RateLimited(
+        f"{whose} has made the {state.limit} requests allowed in a minute: retry in {math.ceil(tightest.retry_s)} s, "
+        "or ask your operator for a higher limit.",
+        retry_after_s=tightest.retry_s,
+    )
 
 
 def _room(verdict: Verdict) -> tuple[bool, int, float, float]:

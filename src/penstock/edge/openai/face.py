@@ -29,7 +29,7 @@ _STREAM = b"content-type: text/event-stream; charset=utf-8\r\ncache-control: no-
 
 def new_call_id() -> str:
     """A fresh request id: unlike any other, and no secret."""
-    return f"req_{getrandbits(96):024x}"
+    return "req_" + getrandbits(96).to_bytes(12).hex()
 
 
 _NOTHING_ASKED = ChatRequest(
@@ -118,7 +118,7 @@ class OpenAIFace:
         return Call(
             call_id=call_id,
             request_id=asks.request_id or call_id,
-            trace_id=asks.trace_id or f"{getrandbits(128):032x}",
+            trace_id=asks.trace_id or getrandbits(128).to_bytes(16).hex(),
             endpoint=self.endpoint,
             dialect="openai",
             identity=identity,
