@@ -283,7 +283,7 @@ class ChunkRewriter:
 
 def _is_own_model(payload: bytes, at: int) -> bool:
     """Whether the key at ``at`` is the object's one model: a bare quote is never inside a string, one brace is open."""
-    return payload.count(b"{", 0, at) == 1 and payload.count(_MODEL) == 1
+    return payload.startswith(b"{") and payload.find(b"{", 1, at) < 0 and payload.count(_MODEL) == 1
 
 
 def _holds(raw: Raw) -> bool:

@@ -187,15 +187,19 @@ class Intake:
     def _take_repeated(self, data: bytes) -> bool:
         """Tell of a whole request as the parser would, if it is one that needs no parser."""
         repeated = self._repeated.read(data)
-        if repeated is None:
+        if repeated is None or len(repeated[1]) > self._max_body_bytes:
             return False
         head, body = repeated
-        self.on_message_begin()
-        self.in_head = False
-        self._listener.head_read(head)
-        self.on_body(body)
-        self.on_message_complete()
-        self._moved = False
+        listener = self._listener
+        listener.head_started()
+        listener.head_read(head)
+        try:
+            listener.body_read(body)
+        except Unavailable as error:
+            self._refuse(error)
+        if not self._deaf:
+            listener.body_ended()
+        self._stuck_bytes = 0
         return True
 
     def _measure(self) -> int:

@@ -22,6 +22,7 @@ from penstock.edge.http1.head import Head
 # "Settled: Deadlines" of the requirements.
 V1_LIMITS = TimeLimits(total_s=600.0, first_content_s=60.0, idle_gap_s=60.0)
 
+_JSON_TYPE = b"application/json"
 _JSON = b"content-type: application/json\r\n"
 # nginx in front of us must not collect a stream.
 _STREAM = b"content-type: text/event-stream; charset=utf-8\r\ncache-control: no-cache\r\nx-accel-buffering: no\r\n"
@@ -69,10 +70,11 @@ class OpenAIFace:
         """Prove the key, then see whether the body is JSON. Raises ``Unauthenticated``, ``UnsupportedMediaType``."""
         headers = head.headers
         identity = self._gateway.authenticate(read_key(headers))
-        media_type = headers.get(b"content-type")
-        if media_type is not None and media_type.partition(b";")[0].strip().lower() != b"application/json":
+        media_type = headers.get(b"content-type", _JSON_TYPE)
+        if media_type != _JSON_TYPE and media_type.partition(b";")[0].strip().lower() != _JSON_TYPE:
             raise UnsupportedMediaType("Send the body as JSON, with 'content-type: application/json'.")
-        if headers.get(b"content-encoding", b"identity").lower() != b"identity":
+        coding = headers.get(b"content-encoding")
+        if coding is not None and coding.lower() != b"identity":
             raise UnsupportedMediaType("Send the body uncompressed, without a 'content-encoding'.")
         return identity
 
