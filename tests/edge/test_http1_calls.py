@@ -14,7 +14,7 @@ from support.faces import EchoFace, ScriptedFace
 from support.gateways import Upstream
 from support.http1 import WAIT_S, Served, request, serving
 
-STREAM = [(b"content-type", b"text/event-stream")]
+STREAM = b"content-type: text/event-stream\r\n"
 TAIL = b"data: [DONE]\n\n"
 
 
@@ -345,7 +345,7 @@ async def test_a_fault_of_a_face_is_a_500_that_says_nothing(caplog: pytest.LogCa
     class NamingFace(ScriptedFace):
         def render_error(self, error: PenstockError, head: Head) -> Reply:
             reply = super().render_error(error, head)
-            return Reply(reply.status, [*reply.headers, (b"x-request-id", b"req-7")], reply.body)
+            return Reply(reply.status, reply.lines + b"x-request-id: req-7\r\n", reply.body)
 
     async with serving(NamingFace(script)) as served:
         client = await served.connect(request(b"secret"))

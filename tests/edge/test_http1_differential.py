@@ -174,7 +174,7 @@ class Recorder(EchoFace):
     async def answer(self, head: Head, ticket: Any, body: bytes) -> Reply:
         del ticket
         self.requests.append(Asked(head.method, target(head.path, head.query), folded(head.fields), body))
-        return Reply(200, [], b"")
+        return Reply(200, b"", b"")
 
     async def app(self, scope: Any, receive: Any, send: Any) -> None:
         body = b""

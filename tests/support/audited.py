@@ -8,7 +8,7 @@ from penstock.audit import Record
 from penstock.core.answer import END, Answer
 from penstock.core.call import Call
 from penstock.core.ports import Log
-from support.calls import make_call
+from support.calls import ask, make_call
 
 
 def intent(call_id: str, tenant: str, reserved: int, time_s: float) -> dict[str, Any]:
@@ -31,7 +31,7 @@ async def append_call(log: Log, time_s: float, *, cost: int = 0, **changes: Any)
         return Answer("openai", body=b"{}")
 
     record = Record(log, on_loss=_raise, wall_clock=lambda: time_s, clock=lambda: call.trail.received_at_s + 1)
-    (await record(call, answer)).close(END)
+    (await ask(record, call, answer)).close(END)
 
 
 def _raise(error: Exception) -> None:

@@ -10,6 +10,7 @@ import msgspec
 
 from penstock.core.answer import Answer, Event, Outcome
 from penstock.core.call import Call, Identity, Trail, Usage
+from penstock.core.chain import Handler, Stage, chain
 from penstock.core.policy import TimeLimits
 
 LIMITS = TimeLimits(total_s=10.0, first_content_s=4.0, idle_gap_s=4.0)
@@ -39,6 +40,11 @@ def make_call(body: Mapping[str, Any] | None = None, *, tenant: str = "acme", **
 def make_fields(body: Mapping[str, Any]) -> dict[str, msgspec.Raw]:
     """A body decoded one level deep, as the edges do it."""
     return msgspec.json.decode(msgspec.json.encode(body), type=dict[str, msgspec.Raw])
+
+
+async def ask(stage: Stage, call: Call, proceed: Handler) -> Answer:
+    """Send ``call`` through one stage, which is told of the end as in the pipeline."""
+    return await chain((stage,), proceed)(call)
 
 
 def complete_answer(

@@ -8,7 +8,7 @@ from typing import Any
 
 from penstock.core.errors import PenstockError
 from penstock.dialects.openai.errors import error_body, error_event
-from penstock.edge.headers import error_headers
+from penstock.edge.headers import error_lines
 from penstock.edge.http1 import Head, Reply, StreamReply
 
 
@@ -31,12 +31,12 @@ class EchoFace:
         self.bodies.append(body)
         self.asked.set()
         await self.gate.wait()
-        return Reply(200, [(b"content-type", b"text/plain")], body)
+        return Reply(200, b"content-type: text/plain\r\n", body)
 
     def render_error(self, error: PenstockError, head: Head) -> Reply:
         """Say it in OpenAI's form."""
         del head
-        return Reply(error.status, [(b"content-type", b"application/json"), *error_headers(error)], error_body(error))
+        return Reply(error.status, b"content-type: application/json\r\n" + error_lines(error), error_body(error))
 
     def render_broken_stream(self, error: PenstockError) -> bytes:
         """Say it as an event."""

@@ -11,7 +11,7 @@ from penstock.core.plan import Degrade, First, Target, Use
 from penstock.core.policy import Tier
 from penstock.stores.budgets import DayBudgets
 from penstock.tenancy import Ledger, Spend
-from support.calls import complete_answer, make_call
+from support.calls import ask, complete_answer, make_call
 from support.clocks import HandClock
 from support.logs import ListLog
 
@@ -63,4 +63,4 @@ class Till:
     async def ask(self, **changes: Any) -> tuple[Call, Answer]:
         values: dict[str, Any] = {"plan": PLAN, "max_output_tokens": 100} | changes
         call = make_call(**values)
-        return call, await self.stage(call, self.dispatch)
+        return call, await ask(self.stage, call, self.dispatch)

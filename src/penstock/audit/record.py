@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import time
-from asyncio import CancelledError
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Awaitable, Callable
 
 from penstock.audit.event import Completed
 from penstock.core.answer import Answer, Outcome
 from penstock.core.call import Call, Usage
 from penstock.core.chain import Handler
-from penstock.core.errors import PenstockError, StoreFailed
+from penstock.core.errors import StoreFailed
 from penstock.core.ports import Clock, Log
 
 # Names that a caller chooses are facts only while they are short: a prompt sent as a model name stays out.
@@ -44,32 +42,20 @@ class Record:
         self._wall_clock = wall_clock
         self._clock = clock
 
-    async def __call__(self, call: Call, proceed: Handler) -> Answer:
-        """Go on; an error passes through, recorded."""
-        try:
-            answer = await proceed(call)
-        except CancelledError:
-            self._append(call, "cancelled", None, None)
-            raise
-        except Exception as error:
-            code = error.code if isinstance(error, PenstockError) else PenstockError.code
-            self._append(call, "error", code, None)
-            raise
-        answer.on_close(partial(self._close, call, answer))
-        return answer
+    def __call__(self, call: Call, proceed: Handler) -> Awaitable[Answer]:
+        """Go on, to be told of the end."""
+        call.trail.endings.append(self._ended)
+        return proceed(call)
 
-    def _close(self, call: Call, answer: Answer, outcome: Outcome) -> None:
-        error_code = None if outcome.error is None else outcome.error.code
-        self._append(call, _STATUS[outcome.kind], error_code, answer.usage)
-
-    def _append(self, call: Call, status: str, error_code: str | None, usage: Usage | None) -> None:
+    def _ended(self, call: Call, outcome: Outcome) -> None:
         try:
-            self._log.append(self._event(call, status, error_code, call.trail.usage or usage or _NO_USAGE))
+            self._log.append(self._event(call, outcome))
         except StoreFailed as error:
             self._on_loss(error)
 
-    def _event(self, call: Call, status: str, error_code: str | None, usage: Usage) -> Completed:
+    def _event(self, call: Call, outcome: Outcome) -> Completed:
         trail = call.trail
+        usage, status = trail.usage or trail.reported or _NO_USAGE, _STATUS[outcome.kind]
         received_at_s, first_content_at_s = trail.received_at_s, trail.first_content_at_s
         return Completed(
             time=self._wall_clock(),
@@ -102,7 +88,7 @@ class Record:
             first_content_ms=_ms(first_content_at_s - received_at_s) if first_content_at_s else None,
             policy_decision=trail.policy_decision,
             status=status,
-            error_code=error_code,
+            error_code=None if outcome.error is None else outcome.error.code,
             tool_names=[name[:NAME_CHARS] for name in trail.tool_names[:TAGS]] if trail.tool_names else [],
             tags=_short(call.tags) if call.tags else {},
             decision=trail.decision,

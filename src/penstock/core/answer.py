@@ -14,8 +14,9 @@ from typing import Literal, Protocol, TypeAlias
 
 from msgspec import Struct
 
-from penstock.core.call import Dialect, Usage
-from penstock.core.errors import PenstockError
+from penstock.core.call import Dialect, Outcome, Usage
+
+__all__ = ["CANCEL", "DISCONNECT", "END", "Answer", "Event", "EventKind", "Outcome", "Sink", "Source", "report"]
 
 EventKind: TypeAlias = Literal["started", "delta", "usage", "finished"]
 
@@ -32,13 +33,6 @@ class Event(Struct, frozen=True):
     kind: EventKind
     usage: Usage | None = None
     finish_reason: str | None = None
-
-
-class Outcome(Struct, frozen=True):
-    """How an answer ended. ``error`` is set for ``error`` alone."""
-
-    kind: Literal["end", "error", "cancel", "disconnect"]
-    error: PenstockError | None = None
 
 
 END = Outcome("end")
@@ -209,8 +203,9 @@ class Answer:
             try:
                 hook(outcome)
             except Exception as error:  # noqa: BLE001 - one stage's fault must not keep the next from settling
-                _report(error)
+                report(error)
 
 
-def _report(error: Exception) -> None:
+def report(error: Exception) -> None:
+    """Tell the loop of a hook that failed; nobody else is to suffer by it."""
     asyncio.get_running_loop().call_exception_handler({"message": "a close hook failed", "exception": error})

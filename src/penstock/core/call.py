@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal, TypeAlias
 
 from msgspec import Raw, Struct, field
@@ -60,12 +61,21 @@ class RateState(Struct, frozen=True, array_like=True):
     reset_s: float
 
 
+class Outcome(Struct, frozen=True):
+    """How an answer, or a call without one, ended. ``error`` is set for ``error`` alone."""
+
+    kind: Literal["end", "error", "cancel", "disconnect"]
+    error: PenstockError | None = None
+
+
 class Trail(Struct, kw_only=True):
     """Facts that stages leave behind: read by ``record`` and ``trace``, and by edges for headers.
 
     Times named ``*_at_s`` are monotonic seconds; ``marks`` are the times (``perf_counter`` seconds) at which the first
     so many of ``stages`` were entered, and one more when a stage answered without going on. Money is integer nano-USD (1e-9 USD), which adds without rounding.
     ``task`` is the route's name, or a known task: safe as a metric's label, unlike what the caller wrote.
+    ``endings`` are told once how the call ended; then ``answered`` says whether an answer came, and ``reported`` what
+    that said of its own tokens, where ``usage`` is what is billed.
     """
 
     received_at_s: float
@@ -91,6 +101,9 @@ class Trail(Struct, kw_only=True):
     first_content_at_s: float = 0.0
     stages: tuple[str, ...] = ()
     marks: list[float] = field(default_factory=list)
+    endings: list[Callable[[Call, Outcome], None]] = field(default_factory=list)
+    answered: bool = False
+    reported: Usage | None = None
 
     @property
     def retry_count(self) -> int:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from functools import partial
 from time import perf_counter
 from typing import Protocol, TypeAlias
 
-from penstock.core.answer import Answer
+from penstock.core.answer import CANCEL, Answer, Outcome, report
 from penstock.core.call import Call
+from penstock.core.errors import PenstockError
 
 Handler: TypeAlias = Callable[[Call], Awaitable[Answer]]
 
 
 class Stage(Protocol):
-    """Does its part, then awaits ``proceed``; ``name`` is what stage times and docs call it."""
+    """Does its part, then hands on to ``proceed``; ``name`` is what stage times and docs call it.
+
+    What it must do however the call ends, it puts on the trail's ``endings`` before it proceeds.
+    """
 
     name: str
 
@@ -26,24 +29,68 @@ def chain(stages: Sequence[Stage], end: Handler) -> Handler:
     """One handler out of ``stages`` in their order, then ``end``, which dispatches.
 
     The call's trail learns the stages' names, and entering each leaves a mark there (``perf_counter`` seconds): the
-    difference of two marks is what the outer of both did before it went on.
+    difference of two marks is what the outer of both did before it went on. When the answer ends, or the call without
+    one, the trail's endings are told, inner stages first.
     """
-    handler: Handler = partial(_dispatch, end)
+    first = _entered(end)
     for stage in reversed(stages):
-        handler = partial(_enter, stage, handler)
-    return partial(_begin, (*(stage.name for stage in stages), "dispatch"), handler)
+        first = _staged(stage.__call__, first)
+    names = (*(stage.name for stage in stages), "dispatch")
+
+    async def handle(call: Call) -> Answer:
+        trail = call.trail
+        trail.stages = names
+        try:
+            answer = await first(call)
+        except BaseException as error:
+            _mark_answer(call)
+            _end(call, _outcome(error))
+            raise
+        _mark_answer(call)
+        trail.answered = True
+
+        def ended(outcome: Outcome) -> None:
+            trail.reported = answer.usage
+            _end(call, outcome)
+
+        answer.on_close(ended)
+        return answer
+
+    return handle
 
 
-def _begin(names: tuple[str, ...], first: Handler, call: Call) -> Awaitable[Answer]:
-    call.trail.stages = names
-    return first(call)
+def _staged(work: Callable[[Call, Handler], Awaitable[Answer]], proceed: Handler) -> Handler:
+    def enter(call: Call) -> Awaitable[Answer]:
+        call.trail.marks.append(perf_counter())
+        return work(call, proceed)
+
+    return enter
 
 
-def _enter(stage: Stage, proceed: Handler, call: Call) -> Awaitable[Answer]:
-    call.trail.marks.append(perf_counter())
-    return stage(call, proceed)
+def _entered(end: Handler) -> Handler:
+    def enter(call: Call) -> Awaitable[Answer]:
+        call.trail.marks.append(perf_counter())
+        return end(call)
+
+    return enter
 
 
-def _dispatch(end: Handler, call: Call) -> Awaitable[Answer]:
-    call.trail.marks.append(perf_counter())
-    return end(call)
+def _mark_answer(call: Call) -> None:
+    """The stage that answered without asking anyone is over now; one that asked spent the time waiting."""
+    if not call.trail.attempts:
+        call.trail.marks.append(perf_counter())
+
+
+def _outcome(error: BaseException) -> Outcome:
+    if isinstance(error, PenstockError):
+        return Outcome("error", error)
+    return Outcome("error", PenstockError("")) if isinstance(error, Exception) else CANCEL
+
+
+def _end(call: Call, outcome: Outcome) -> None:
+    endings = call.trail.endings
+    while endings:
+        try:
+            endings.pop()(call, outcome)
+        except Exception as error:  # noqa: BLE001 - one stage's fault must not keep the next from settling
+            report(error)

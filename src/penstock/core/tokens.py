@@ -25,7 +25,7 @@ def estimate_json_tokens(string: bytes) -> int:
     An escape counts as one character, a letter that is escaped by its number as a bit more than one token.
     """
     characters = len(string) - 2
-    if b"\\" in string:  # a search costs a thirtieth of a count
+    if string.find(b"\\") >= 0:  # a search costs a thirtieth of a count; `in` first takes its bytes for a number
         characters -= string.count(b"\\")
     if string.isascii():
         return (characters + 3) // 4

@@ -1,4 +1,7 @@
-"""Response headers that say what happened to a call. Pure; names follow OpenAI's API and W3C Trace Context."""
+"""Response headers that say what happened to a call. Pure; names follow OpenAI's API and W3C Trace Context.
+
+They are written as they stand on the wire, each line with its end: a dozen pairs of name and value would cost thrice.
+"""
 
 from __future__ import annotations
 
@@ -13,56 +16,66 @@ from penstock.core.answer import Answer
 from penstock.core.call import Call, RateState, Trail
 from penstock.core.errors import PenstockError, Unauthenticated
 
-Fields = list[tuple[bytes, bytes]]
-
+_TRACE = b"x-request-id: %b\r\ntraceparent: 00-%b-%016x-01\r\n"
+_RATE = b"x-ratelimit-limit-requests: %d\r\nx-ratelimit-remaining-requests: %d\r\nx-ratelimit-reset-requests: %b\r\n"
+_ANSWER = (
+    b"x-penstock-model: %b\r\nx-penstock-provider: %b\r\nx-penstock-attempts: %d\r\n"
+    b"x-penstock-fallback: %b\r\nx-penstock-overhead-ms: %.2f\r\n"
+)
 _NANO = 1_000_000_000
 _UNSAFE = bytes(byte for byte in range(256) if not " " <= chr(byte) <= "~")
 
 
-def answer_headers(call: Call, answer: Answer) -> Fields:
+def answer_lines(call: Call, answer: Answer) -> bytes:
     """Everything an answer's head says. The cost of a stream is not known yet, so it is left out there."""
     trail = call.trail
-    headers = _trace(call)
+    lines = _trace(call)
     if trail.rate is not None:
-        headers += _rate(trail.rate)
-    headers += (
-        (b"x-penstock-model", _safe(trail.model)),
-        (b"x-penstock-provider", _safe(trail.provider)),
-        (b"x-penstock-attempts", b"%d" % len(trail.attempts)),
-        (b"x-penstock-fallback", b"true" if trail.fallback_used else b"false"),
-        (b"x-penstock-overhead-ms", b"%.2f" % _overhead_ms(trail)),
+        lines += _rate(trail.rate)
+    lines += _ANSWER % (
+        _safe(trail.model),
+        _safe(trail.provider),
+        len(trail.attempts),
+        b"true" if trail.fallback_used else b"false",
+        _overhead_ms(trail),
     )
     if trail.cache:
-        headers.append((b"x-penstock-cache", trail.cache.encode()))
+        lines += b"x-penstock-cache: %b\r\n" % trail.cache.encode()
     if answer.body is not None:
-        headers.append((b"x-penstock-cost-usd", b"%d.%09d" % divmod(trail.cost_nano_usd, _NANO)))
+        lines += b"x-penstock-cost-usd: %d.%09d\r\n" % divmod(trail.cost_nano_usd, _NANO)
     if trail.degraded:
-        headers.append((b"x-penstock-degraded", b"true"))
+        lines += b"x-penstock-degraded: true\r\n"
     if call.explain:
-        headers += _explanation(trail)
-    return headers
+        lines += _explanation(trail)
+    return lines
 
 
-def error_headers(error: PenstockError, call: Call | None = None) -> Fields:
+def error_lines(error: PenstockError, call: Call | None = None) -> bytes:
     """What goes with an error: when to come back, whether to, and what is known of the call."""
-    headers: Fields = []
+    lines = b""
     if call is not None:
-        headers = _trace(call)
+        lines = _trace(call)
         if call.trail.rate is not None:
-            headers += _rate(call.trail.rate)
+            lines += _rate(call.trail.rate)
         if call.trail.attempts:
-            headers.append((b"x-penstock-attempts", b"%d" % len(call.trail.attempts)))
+            lines += b"x-penstock-attempts: %d\r\n" % len(call.trail.attempts)
         if call.explain:
-            headers += _explanation(call.trail)
+            lines += _explanation(call.trail)
     if error.retry_after_s is not None:
         # Whole seconds for everyone, milliseconds for the OpenAI SDKs (openai 3.54, _base_client.py, 2026-11-21).
-        headers.append((b"retry-after", b"%d" % ceil(error.retry_after_s)))
-        headers.append((b"retry-after-ms", b"%d" % ceil(error.retry_after_s * 1000)))
+        lines += b"retry-after: %d\r\n" % ceil(error.retry_after_s)
+        lines += b"retry-after-ms: %d\r\n" % ceil(error.retry_after_s * 1000)
     if error.should_retry is not None:
-        headers.append((b"x-should-retry", b"true" if error.should_retry else b"false"))
+        lines += b"x-should-retry: true\r\n" if error.should_retry else b"x-should-retry: false\r\n"
     if isinstance(error, Unauthenticated):
-        headers.append((b"www-authenticate", b"Bearer"))
-    return headers
+        lines += b"www-authenticate: Bearer\r\n"
+    return lines
+
+
+def header_fields(lines: bytes) -> list[tuple[bytes, bytes]]:
+    """The same as names and values, for servers that want them so."""
+    fields = [line.partition(b": ") for line in lines.split(b"\r\n")[:-1]]
+    return [(name, value) for name, _, value in fields]
 
 
 def duration(seconds: float) -> bytes:
@@ -77,19 +90,12 @@ def duration(seconds: float) -> bytes:
     return b"%dh%dm%ds" % (hours, minutes, left_s) if hours else b"%dm%ds" % (minutes, left_s)
 
 
-def _trace(call: Call) -> Fields:
-    return [
-        (b"x-request-id", call.request_id.encode()),
-        (b"traceparent", b"00-%b-%016x-01" % (call.trace_id.encode(), getrandbits(64) or 1)),
-    ]
+def _trace(call: Call) -> bytes:
+    return _TRACE % (call.request_id.encode(), call.trace_id.encode(), getrandbits(64) or 1)
 
 
-def _rate(state: RateState) -> Fields:
-    return [
-        (b"x-ratelimit-limit-requests", b"%d" % state.limit),
-        (b"x-ratelimit-remaining-requests", b"%d" % state.remaining),
-        (b"x-ratelimit-reset-requests", duration(state.reset_s)),
-    ]
+def _rate(state: RateState) -> bytes:
+    return _RATE % (state.limit, state.remaining, duration(state.reset_s))
 
 
 def _overhead_ms(trail: Trail) -> float:
@@ -100,11 +106,11 @@ def _overhead_ms(trail: Trail) -> float:
     return max(spent_ms, 0.0)
 
 
-def _explanation(trail: Trail) -> Fields:
-    headers: Fields = []
+def _explanation(trail: Trail) -> bytes:
+    lines = b""
     if trail.decision is not None:
         told = msgspec.structs.asdict(trail.decision) | {"attempts": trail.attempts}
-        headers.append((b"x-penstock-decision", _ascii_json(told)))
+        lines += b"x-penstock-decision: %b\r\n" % _ascii_json(told)
     marks_s = trail.marks
     if marks_s:
         ends_s = [*marks_s[1:], trail.first_content_at_s or monotonic()]
@@ -112,8 +118,8 @@ def _explanation(trail: Trail) -> Fields:
             b"%b;dur=%.3f" % (name.encode(), max(end_s - at_s, 0.0) * 1000)
             for name, at_s, end_s in zip(trail.stages, marks_s, ends_s, strict=False)
         ]
-        headers.append((b"server-timing", b", ".join(times)))
-    return headers
+        lines += b"server-timing: %b\r\n" % b", ".join(times)
+    return lines
 
 
 def _ascii_json(value: object) -> bytes:

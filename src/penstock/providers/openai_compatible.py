@@ -76,7 +76,7 @@ def decode(body: bytes, call: Call, alias: str) -> Answer:
     """A whole answer. Raises ``UpstreamMalformed``."""
     completion = read_completion(body)
     usage = completion.usage or Usage(call.input_tokens, estimate_output_tokens(body), estimated=True)
-    answer = Answer("openai", body=rename_model(body, alias), usage=usage)
+    answer = Answer("openai", body=rename_model(body, alias, completion.model), usage=usage)
     answer.finish_reason = completion.finish_reason
     return answer
 

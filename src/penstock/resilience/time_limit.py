@@ -17,34 +17,26 @@ class Deadlines:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
-        self._due: dict[TimeLimit, float] = {}
+        # When each is due; whoever adds an earlier one than the timer stands at moves it there.
+        self.due: dict[TimeLimit, float] = {}
+        self.fires_at_s = inf
         self._timer: asyncio.TimerHandle | None = None
-        self._fires_at_s = inf
 
-    def add(self, limit: TimeLimit, seconds: float) -> None:
-        """Expire ``limit`` in so many seconds."""
-        at_s = self._due[limit] = self.loop.time() + seconds
-        if at_s < self._fires_at_s:
-            self._set(at_s)
-
-    def discard(self, limit: TimeLimit) -> None:
-        """Forget ``limit``, whether or not it has expired."""
-        self._due.pop(limit, None)
-
-    def _set(self, at_s: float) -> None:
+    def move(self, at_s: float) -> None:
+        """Look at ``at_s`` (seconds of the loop's clock)."""
         if self._timer is not None:
             self._timer.cancel()
-        self._fires_at_s = at_s
+        self.fires_at_s = at_s
         self._timer = self.loop.call_at(at_s, self._fire)
 
     def _fire(self) -> None:
-        self._timer, self._fires_at_s = None, inf
+        self._timer, self.fires_at_s = None, inf
         now_s = self.loop.time()
-        for limit in [limit for limit, at_s in self._due.items() if at_s <= now_s]:
-            del self._due[limit]
+        for limit in [limit for limit, at_s in self.due.items() if at_s <= now_s]:
+            del self.due[limit]
             limit.expire()
-        if self._due:
-            self._set(min(self._due.values()))
+        if self.due:
+            self.move(min(self.due.values()))
 
 
 class TimeLimit:
@@ -61,18 +53,21 @@ class TimeLimit:
         self._expired = False
 
     def __enter__(self) -> None:
-        task = asyncio.current_task(self._deadlines.loop)
+        deadlines = self._deadlines
+        task = asyncio.current_task(deadlines.loop)
         if task is None:
             msg = "a time limit bounds a task, and there is none"
             raise RuntimeError(msg)
         self._task = task
         self._cancelling = task.cancelling()
-        self._deadlines.add(self, self._seconds)
+        at_s = deadlines.due[self] = deadlines.loop.time() + self._seconds
+        if at_s < deadlines.fires_at_s:
+            deadlines.move(at_s)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._deadlines.discard(self)
+        self._deadlines.due.pop(self, None)
         # A cancellation from outside that came as well goes on as one.
         if self._expired and self._task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
             raise TimeoutError from error

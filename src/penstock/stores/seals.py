@@ -159,7 +159,7 @@ def one_line(record: Struct | dict[str, Any]) -> bytes:
     line = msgspec.json.encode(record)
     if line[0] != _BRACE:  # a struct that is written as an array could pass for a seal
         raise TypeError("a record must be a JSON object")
-    if b"\n" in line:  # only from a raw value that was passed through
+    if line.find(b"\n") >= 0:  # only from a raw value that was passed through
         line = msgspec.json.format(line, indent=-1)
     return line
 

@@ -108,13 +108,14 @@ class SegmentLog:
         with self._lock:
             if self._refusal is not None:
                 raise StoreFailed(self._refusal)
-            if len(self._pending) >= self.QUEUE_RECORDS:
-                raise StoreFailed(_FULL)
-            self._pending.append(line)
-            self._sequence += 1
-            if len(self._pending) == 1:
+            pending = self._pending
+            if not pending:
                 self._wake.set()
-            return self._sequence
+            elif len(pending) >= self.QUEUE_RECORDS:
+                raise StoreFailed(_FULL)
+            pending.append(line)
+            self._sequence = sequence = self._sequence + 1
+            return sequence
 
     async def flushed(self, sequence: int) -> None:
         """Wait until that record is on the disk, without waiting for the group to fill. Raises ``StoreFailed``."""

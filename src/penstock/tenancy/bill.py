@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 
-from penstock.core.answer import Answer, Outcome
-from penstock.core.call import CANCELLED, Call, Usage
+from msgspec import Struct
+
+from penstock.core.call import CANCELLED, Call, Outcome, Usage
 from penstock.core.errors import DeadlineExceeded, UpstreamCut, UpstreamMalformed, UpstreamTimeout
 from penstock.core.plan import Target
 from penstock.core.ports import Reservation
@@ -18,7 +18,7 @@ _WORKED_ON = frozenset(
 )
 
 
-class Bill:
+class Bill(Struct, frozen=True):
     """Settles ``held`` nano-USD against the real cost, and leaves cost and usage on the call's trail.
 
     The tokens are the answer's usage: the provider's count, or what its source estimates when it is closed early.
@@ -26,47 +26,41 @@ class Bill:
     off after the provider had begun to work on it, since the provider bills those too.
     """
 
-    __slots__ = ("_call", "_held", "_ledger", "_targets")
+    call: Call
+    held: Reservation
+    targets: Mapping[str, Target]
+    ledger: Ledger
 
-    def __init__(self, call: Call, held: Reservation, targets: Mapping[str, Target], ledger: Ledger) -> None:
-        self._call = call
-        self._held = held
-        self._targets = targets
-        self._ledger = ledger
+    def settle(self, _call: Call, _outcome: Outcome) -> None:
+        """The call has ended: pay for its answer, or without one for what its attempts have used."""
+        trail = self.call.trail
+        usage, cost = self._answer() if trail.answered else self._attempts()
+        trail.cost_nano_usd = cost
+        if usage is not None:
+            trail.usage = usage
+        self.ledger.settle(self.held, cost)
 
-    def attach(self, answer: Answer) -> None:
-        """Settle when ``answer`` ends."""
-        answer.on_close(partial(self._close, answer))
+    def _answer(self) -> tuple[Usage, int]:
+        trail = self.call.trail
+        target = self.targets.get(trail.target)
+        if target is None:  # nobody was asked, or a fixed text answered
+            return Usage(), self._wasted()
+        usage = trail.reported or self._unreported()
+        cost = target.cost_nano_usd(usage.input_tokens, usage.output_tokens)
+        return usage, cost + self._wasted() if len(trail.attempts) > 1 else cost
 
-    def unanswered(self) -> None:
-        """Settle a call that got no answer: only what its attempts have used."""
+    def _attempts(self) -> tuple[Usage | None, int]:
         cost = self._wasted()
-        self._call.trail.cost_nano_usd = cost
-        if cost:
-            self._call.trail.usage = Usage(self._call.input_tokens, 0, estimated=True)
-        self._ledger.settle(self._held, cost)
+        return self._unreported() if cost else None, cost
 
-    def _close(self, answer: Answer, _outcome: Outcome) -> None:
-        self._settle(answer.usage)
+    def _unreported(self) -> Usage:
+        return Usage(self.call.input_tokens, 0, estimated=True)
 
     def _wasted(self) -> int:
         """The input of every attempt that a provider had begun to work on, and that came to nothing."""
-        call, cost = self._call, 0
+        call, cost = self.call, 0
         for attempt in call.trail.attempts:
-            target = self._targets.get(attempt.target)
+            target = self.targets.get(attempt.target)
             if target is not None and attempt.error_code in _WORKED_ON:
                 cost += target.cost_nano_usd(call.input_tokens, 0)
         return cost
-
-    def _settle(self, usage: Usage | None) -> None:
-        trail = self._call.trail
-        target = self._targets.get(trail.target)
-        if target is None:  # nobody was asked, or a fixed text answered
-            usage, cost = Usage(), 0
-        else:
-            usage = usage or Usage(self._call.input_tokens, 0, estimated=True)
-            cost = target.cost_nano_usd(usage.input_tokens, usage.output_tokens)
-        if len(trail.attempts) > 1 or target is None:
-            cost += self._wasted()
-        trail.usage, trail.cost_nano_usd = usage, cost
-        self._ledger.settle(self._held, cost)

@@ -32,7 +32,8 @@ class Identify:
         if tier is None:
             raise _refusal(call)
         call.trail.tier = tier
-        call.trail.user_hash = self._hash(tenant, call.user) if call.user else ""
+        if call.user:
+            call.trail.user_hash = self._hash(tenant, call.user)
         return proceed(call)
 
     def _hash(self, tenant: str, user: str) -> str:

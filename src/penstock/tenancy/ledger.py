@@ -22,7 +22,7 @@ class Intent(Struct, tag_field="event_type", tag="llm_intent"):
 
 
 class Ledger:
-    """Budgets and log as one; ``strict`` waits until an intent is on the disk.
+    """Budgets and log as one; ``strict``: an intent is to be ``written`` before anyone is asked.
 
     ``on_alert(tenant, spent, held, limit)`` is called once a UTC day for a tenant that goes on after 80 % is spent:
     settled, that is. What calls in flight hold may all come back.
@@ -41,7 +41,7 @@ class Ledger:
         self._log = log
         self._wall_clock = wall_clock
         self._on_alert = on_alert
-        self._strict = strict
+        self.strict = strict
         self._alerted_on: dict[str, int] = {}
 
     def hold(self, tenant: str, amount: int, limit: int | None) -> Reservation | None:
@@ -64,12 +64,13 @@ class Ledger:
         """A reservation for a call that will cost nothing."""
         return Reservation(tenant, int(self._wall_clock() // _DAY_S), 0)
 
-    async def intend(self, call: Call, held: Reservation) -> None:
-        """Write down that a call is about to cost money. Raises ``StoreFailed``."""
-        intent = Intent(call.call_id, call.identity.tenant, held.amount_nano_usd, self._wall_clock())
-        sequence = self._log.append(intent)
-        if self._strict:
-            await self._log.flushed(sequence)
+    def intend(self, call: Call, held: Reservation) -> int:
+        """Write down that a call is about to cost money; the record's number. Raises ``StoreFailed``."""
+        return self._log.append(Intent(call.call_id, call.identity.tenant, held.amount_nano_usd, self._wall_clock()))
+
+    async def written(self, sequence: int) -> None:
+        """Wait until that record is on the disk. Raises ``StoreFailed``."""
+        await self._log.flushed(sequence)
 
     def settle(self, held: Reservation, cost: int) -> None:
         """Replace what was held by the cost."""

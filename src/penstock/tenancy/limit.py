@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from functools import partial
 
 from penstock.core.answer import Answer, Outcome
 from penstock.core.call import Call
@@ -33,9 +32,8 @@ class Limit:
     async def __call__(self, call: Call, proceed: Handler) -> Answer:
         """Go on, holding a slot until the answer ends. Raises ``RateLimited`` and ``TooManyConcurrent``."""
         tier = self._tiers[call.trail.tier]
-        tenant = call.identity.tenant
         hits = self._windows(call, tier)
-        admission = await self._admissions.admit(tenant, tier.concurrent_requests, hits)
+        admission = await self._admissions.admit(call.identity.tenant, tier.concurrent_requests, hits)
         if not admission.verdicts:
             raise _no_slot(call, tier, admission.in_flight)
         verdicts = admission.verdicts
@@ -43,16 +41,11 @@ class Limit:
         call.trail.rate = tightest.state
         if not admission.admitted:
             raise _no_room(call, tightest, of_tenant=tightest is verdicts[0])
-        try:
-            answer = await proceed(call)
-        except BaseException:  # cancellation too
-            self._admissions.leave(tenant)
-            raise
-        answer.on_close(partial(self._leave, tenant))
-        return answer
+        call.trail.endings.append(self._leave)
+        return await proceed(call)
 
-    def _leave(self, tenant: str, _outcome: Outcome) -> None:
-        self._admissions.leave(tenant)
+    def _leave(self, call: Call, _outcome: Outcome) -> None:
+        self._admissions.leave(call.identity.tenant)
 
     def _windows(self, call: Call, tier: Tier) -> Sequence[Hit]:
         """The tenant's window first."""

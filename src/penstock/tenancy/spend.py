@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 
 from msgspec.structs import replace
 
@@ -34,20 +34,23 @@ class Spend:
         self._targets = targets
         self._ledger = ledger
 
-    async def __call__(self, call: Call, proceed: Handler) -> Answer:
+    def __call__(self, call: Call, proceed: Handler) -> Awaitable[Answer]:
         """Go on with money held. Raises ``BudgetExceeded``, and ``StoreFailed`` before anything is dispatched."""
         held = self._hold(call)
-        if held is None:
-            call, held = await self._afford(call)
-        bill = Bill(call, held, self._targets, self._ledger)
-        try:
-            await self._ledger.intend(call, held)
-            answer = await proceed(call)
-        except BaseException:  # cancellation too
-            bill.unanswered()
-            raise
-        bill.attach(answer)
-        return answer
+        return self._look_for_money(call, proceed) if held is None else self._proceed(call, held, proceed)
+
+    async def _look_for_money(self, call: Call, proceed: Handler) -> Answer:
+        call, held = await self._afford(call)
+        return await self._proceed(call, held, proceed)
+
+    def _proceed(self, call: Call, held: Reservation, proceed: Handler) -> Awaitable[Answer]:
+        call.trail.endings.append(Bill(call, held, self._targets, self._ledger).settle)
+        sequence = self._ledger.intend(call, held)
+        return self._when_written(sequence, call, proceed) if self._ledger.strict else proceed(call)
+
+    async def _when_written(self, sequence: int, call: Call, proceed: Handler) -> Answer:
+        await self._ledger.written(sequence)
+        return await proceed(call)
 
     def _hold(self, call: Call) -> Reservation | None:
         """The most that the call may cost, of money that is at hand; ``None`` when that does not suffice."""

@@ -121,9 +121,11 @@ class ResponseParser:
             self.reusable = False
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep a header of the head; a trailer changes nothing."""
+        """Keep a header of the head, if it frames the body in a way that is taken; a trailer changes nothing."""
         if not self.head_complete:
             self.fields.append((name, value))
+            if len(name) in _FRAMING_LENGTHS:
+                self._check_framing(name.lower(), value)
 
     def on_headers_complete(self) -> None:
         """Decide by the status whether this was the head that was waited for."""
@@ -134,7 +136,6 @@ class ResponseParser:
         status = self._parser.get_status_code()
         if status == _SWITCHING_PROTOCOLS:
             raise self._malformed("a protocol switch that nobody asked for")
-        self._check_framing()
         if status < _FINAL:  # interim: the answer is still to come
             self.fields = []
             self._length_known = False
@@ -157,20 +158,16 @@ class ResponseParser:
 
     # --- within ---
 
-    def _check_framing(self) -> None:
-        for name, value in self.fields:
-            if len(name) not in _FRAMING_LENGTHS:
-                continue
-            lowered = name.lower()
-            if lowered == b"content-length":
-                self._length_known = True
-            elif lowered == b"transfer-encoding":
-                # llhttp takes no other blank behind it, and would read such a body as it stands.
-                if value.strip(b" ").lower() != b"chunked" or self._length_known:
-                    raise self._malformed("a transfer encoding other than chunked")
-                self._length_known = True
-            elif lowered == b"content-encoding" and value.strip().lower() not in (b"", b"identity"):
-                raise self._malformed("a content encoding that nobody asked for")
+    def _check_framing(self, name: bytes, value: bytes) -> None:
+        if name == b"content-length":
+            self._length_known = True
+        elif name == b"transfer-encoding":
+            # llhttp takes no other blank behind it, and would read such a body as it stands.
+            if value.strip(b" ").lower() != b"chunked" or self._length_known:
+                raise self._malformed("a transfer encoding other than chunked")
+            self._length_known = True
+        elif name == b"content-encoding" and value.strip().lower() not in (b"", b"identity"):
+            raise self._malformed("a content encoding that nobody asked for")
 
     def _version_may_stay(self) -> bool:
         """HTTP/1.0 knew no chunks: RFC 9112, 6.1 wants the connection of such an answer closed after it."""

@@ -14,7 +14,7 @@ from penstock.core.call import Attempt, Call, Usage
 from penstock.core.chain import Handler
 from penstock.core.errors import ModelNotFound, StoreFailed, UpstreamCut
 from penstock.core.plan import Decision
-from support.calls import ListSink, delta, make_call
+from support.calls import ListSink, ask, delta, make_call
 from support.logs import ListLog
 
 SECRET = "my password is hunter2"
@@ -41,7 +41,7 @@ def _fails(error: BaseException) -> Handler:
 
 async def _ended(outcome: Outcome, call: Call | None = None) -> dict[str, Any]:
     log = ListLog()
-    answer = await _record(log)(call or make_call(), _answers(Answer("openai")))
+    answer = await ask(_record(log), call or make_call(), _answers(Answer("openai")))
     assert log.records == []
     answer.close(outcome)
     (event,) = log.records
@@ -125,7 +125,7 @@ async def test_an_answer_is_recorded_when_it_ends(outcome: Outcome, status: str,
 
 async def test_a_stream_is_recorded_once_at_its_end() -> None:
     log, answer = ListLog(), Answer("openai")
-    (await _record(log)(make_call(), _answers(answer))).attach(ListSink())
+    (await ask(_record(log), make_call(), _answers(answer))).attach(ListSink())
     answer.feed([delta("a"), delta("b")])
     assert log.records == []
     answer.end()
@@ -146,7 +146,7 @@ async def test_a_call_without_an_answer_is_recorded_and_its_error_passes(
 ) -> None:
     log = ListLog()
     with pytest.raises(type(error)):
-        await _record(log)(make_call(), _fails(error))
+        await ask(_record(log), make_call(), _fails(error))
     (event,) = log.records
     assert (event["status"], event["error_code"], event["first_content_ms"]) == (status, code, None)
     assert SECRET not in str(event)
@@ -166,9 +166,9 @@ async def test_no_text_of_the_caller_is_recorded() -> None:
 async def test_a_log_that_fails_at_the_end_is_reported_and_fails_nobody() -> None:
     log, lost = ListLog(), list[StoreFailed]()
     log.broken = True
-    answer = await _record(log, lost)(make_call(), _answers(Answer("openai")))
+    answer = await ask(_record(log, lost), make_call(), _answers(Answer("openai")))
     answer.close(END)
     assert answer.outcome == END
     with pytest.raises(ModelNotFound):
-        await _record(log, lost)(make_call(), _fails(ModelNotFound("no")))
+        await ask(_record(log, lost), make_call(), _fails(ModelNotFound("no")))
     assert len(lost) == 2

@@ -1,10 +1,15 @@
-"""The chain enters stages in order and marks when; each class of the error tree is complete; plans tell their targets."""
+"""The chain enters stages in order, marks when and tells them of the end; each class of the error tree is complete; plans tell their targets."""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Awaitable
+
+import pytest
+
 from penstock.core import errors
-from penstock.core.answer import Answer
-from penstock.core.call import Attempt, Call
+from penstock.core.answer import DISCONNECT, END, Answer, Outcome
+from penstock.core.call import Attempt, Call, Usage
 from penstock.core.chain import Handler, chain
 from penstock.core.plan import Degrade, First, Mirror, Race, Split, Target, Use, plan_targets
 from support.calls import complete_answer, make_call
@@ -28,6 +33,7 @@ async def test_stages_wrap_each_other_in_the_order_given_and_leave_marks() -> No
     async def end(call: Call) -> Answer:
         assert call.model == "fast"
         log.append("end")
+        call.trail.attempts.append(Attempt("fast", "p", "m", 1.0))
         return complete_answer()
 
     call = make_call()
@@ -36,6 +42,67 @@ async def test_stages_wrap_each_other_in_the_order_given_and_leave_marks() -> No
     assert call.trail.stages == ("outer", "inner", "dispatch")
     assert len(call.trail.marks) == 3
     assert call.trail.marks == sorted(call.trail.marks)
+
+
+async def test_a_stage_that_answers_without_asking_anyone_is_marked_as_over() -> None:
+    async def end(_call: Call) -> Answer:
+        return complete_answer()
+
+    call = make_call()
+    await chain((), end)(call)
+    assert len(call.trail.marks) == 2
+
+
+class Closing:
+    """Tells ``log`` how the call ended."""
+
+    def __init__(self, name: str, log: list[str], error: Exception | None = None) -> None:
+        self.name = name
+        self._log = log
+        self._error = error
+
+    def __call__(self, call: Call, proceed: Handler) -> Awaitable[Answer]:
+        call.trail.endings.append(self._ended)
+        return proceed(call)
+
+    def _ended(self, call: Call, outcome: Outcome) -> None:
+        tokens = None if call.trail.reported is None else call.trail.reported.output_tokens
+        self._log.append(f"{self.name} {outcome.kind} {call.trail.answered} {tokens}")
+        if self._error is not None:
+            raise self._error
+
+
+async def test_endings_are_told_once_inner_first_when_the_answer_ends() -> None:
+    log: list[str] = []
+
+    async def end(_call: Call) -> Answer:
+        return complete_answer(usage=Usage(1, 2))
+
+    answer = await chain((Closing("outer", log), Closing("inner", log)), end)(make_call())
+    assert log == []
+    answer.close(DISCONNECT)
+    answer.close(END)
+    assert log == ["inner disconnect True 2", "outer disconnect True 2"]
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [(errors.Unavailable("no"), "error"), (ValueError("bug"), "error"), (asyncio.CancelledError(), "cancel")],
+)
+async def test_endings_are_told_when_no_answer_comes_and_a_failing_one_stops_nobody(
+    error: BaseException, kind: str
+) -> None:
+    log: list[str] = []
+    reported: list[str] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context["message"]))
+
+    async def end(_call: Call) -> Answer:
+        raise error
+
+    with pytest.raises(type(error)):
+        await chain((Closing("outer", log), Closing("inner", log, ValueError("bug"))), end)(make_call())
+    assert log == [f"inner {kind} False None", f"outer {kind} False None"]
+    assert reported == ["a close hook failed"]
 
 
 def test_retries_are_attempts_beyond_the_first_at_each_target() -> None:

@@ -94,6 +94,28 @@ def test_the_alias_replaces_the_model_alone() -> None:
 
 
 @pytest.mark.parametrize(
+    "body",
+    [
+        b'{"id":"x","model":"m-1","choices":[]}',
+        b'{ "id": "x",\n "model": "m-1", "choices": [] }',
+        b'{"model":"m-1","usage":null,"model":"m-1"}',
+        b'{"a":{"model":"m-1"},"model":"m-1"}',
+        b'{"a":{"model":"m-1"}}',
+        b'{"a":["model","m-1"],"model":"m-1"}',
+        b'{"text":"\\"model\\":\\"m-1\\"{","model":"m-1"}',
+        b'{"model"  :"m-1"}',
+        b'{"model":"m-12"}',
+        b'{"model":7}',
+    ],
+)
+def test_a_known_model_is_renamed_as_an_unknown_one(body: bytes) -> None:
+    model = msgspec.json.decode(body).get("model")
+    told = msgspec.json.decode(rename_model(body, "fast", model))
+    assert told == msgspec.json.decode(rename_model(body, "fast"))
+    assert told["model"] == "fast"
+
+
+@pytest.mark.parametrize(
     ("delta", "content"),
     [
         ({"role": "assistant", "content": ""}, False),

@@ -10,11 +10,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from penstock.core.answer import Answer
-from penstock.core.call import Attempt, RateState, Trail
-from penstock.core.errors import InvalidRequest, RateLimited, Unauthenticated
+from penstock.core.call import Attempt, Call, RateState, Trail
+from penstock.core.errors import InvalidRequest, PenstockError, RateLimited, Unauthenticated
 from penstock.core.plan import Decision, Exclusion
-from penstock.edge.headers import answer_headers, duration, error_headers
+from penstock.edge.headers import answer_lines, duration, error_lines, header_fields
 from support.calls import complete_answer, make_call
+
+
+def answer_headers(call: Call, answer: Answer) -> list[tuple[bytes, bytes]]:
+    return header_fields(answer_lines(call, answer))
+
+
+def error_headers(error: PenstockError, call: Call | None = None) -> list[tuple[bytes, bytes]]:
+    return header_fields(error_lines(error, call))
 
 
 def trail(**facts: object) -> Trail:

@@ -203,7 +203,7 @@ async def test_a_stream_holds_its_body_to_its_end(lost: bool) -> None:  # noqa: 
     async def script(body: bytes) -> StreamReply:
         del body
         upstream.say("Hel")
-        return StreamReply(200, [], upstream.answer)
+        return StreamReply(200, b"", upstream.answer)
 
     server = Server(ScriptedFace(script))
     connection, line = server.connect(request(b"a" * 300))

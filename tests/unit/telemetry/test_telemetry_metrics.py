@@ -18,7 +18,7 @@ from penstock.core.chain import Handler, chain
 from penstock.core.errors import BudgetExceeded, PenstockError, RateLimited, UpstreamCut
 from penstock.telemetry import Gauges, Metrics, QuotaUse, Trace
 from penstock.telemetry.exposition import render
-from support.calls import make_call
+from support.calls import ask, make_call
 from support.clocks import HandClock
 
 BY = {"task": "chat", "provider": "sim", "model": "sim-1"}
@@ -51,11 +51,10 @@ class Run:
             metrics,
             on_failed=lambda _call, error, latency_ms: self.failed.append((error.code, latency_ms)),
             clock=self.clock,
-            ticks=self.clock,
         )
 
     async def answered(self, call: Call, outcome: Outcome = END, latency_s: float = 0.1) -> None:
-        answer = await self.stage(call, _answers)
+        answer = await ask(self.stage, call, _answers)
         self.clock.now_s = call.trail.received_at_s + latency_s
         answer.close(outcome)
 
@@ -64,7 +63,7 @@ class Run:
             raise error
 
         with pytest.raises(type(error)):
-            await self.stage(call, proceed)
+            await ask(self.stage, call, proceed)
 
 
 async def _answers(_call: Call) -> Answer:
@@ -166,7 +165,7 @@ async def test_a_cache_hit_is_counted() -> None:
 async def test_calls_in_flight_go_down_however_a_call_ends() -> None:
     metrics = Metrics()
     run = Run(metrics)
-    open_answer = await run.stage(make_call(), _answers)
+    open_answer = await ask(run.stage, make_call(), _answers)
     assert value(metrics, "penstock_calls_in_flight") == 1
     open_answer.close(DISCONNECT)
     await run.failed_with(make_call(), ValueError("bug"))
@@ -212,10 +211,10 @@ async def test_a_stage_is_charged_until_the_next_one_begins() -> None:
         call.trail.marks[-1] = clock.now_s
         return await _answers(call)
 
-    trace = Trace(metrics, on_failed=lambda *_: None, clock=clock, ticks=clock)
-    handler = chain([Slow("identify", 0.25), Slow("reuse", 0.5)], end)
+    trace = Trace(metrics, on_failed=lambda *_: None, clock=clock)
+    handler = chain([trace, Slow("identify", 0.25), Slow("reuse", 0.5)], end)
     for _ in range(2):
-        (await trace(make_call(), handler)).close(END)
+        (await handler(make_call())).close(END)
     assert value(metrics, "penstock_stage_seconds_total", stage="identify") == 0.5
     assert value(metrics, "penstock_stage_seconds_total", stage="reuse") == 1.0
     assert value(metrics, "penstock_stage_calls_total", stage="reuse") == 2

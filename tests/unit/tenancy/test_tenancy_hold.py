@@ -15,7 +15,7 @@ from penstock.core.call import CANCELLED, Attempt, Call, Usage
 from penstock.core.errors import UpstreamUnavailable
 from penstock.core.plan import Degrade, First, Use
 from penstock.core.policy import NO_RETRY
-from support.calls import complete_answer, make_call
+from support.calls import ask, complete_answer, make_call
 from support.tills import PLAN, SIX_O_CLOCK_S, Till
 
 _BILLED = ("upstream_timeout", "upstream_cut", "upstream_malformed", CANCELLED)
@@ -83,5 +83,5 @@ async def test_no_course_of_a_call_costs_more_than_was_held(
         return complete_answer(usage=Usage(10, output_tokens))
 
     with suppress(UpstreamUnavailable):
-        (await till.stage(make_call(plan=PLAN, max_output_tokens=50), dispatch)).close(END)
+        (await ask(till.stage, make_call(plan=PLAN, max_output_tokens=50), dispatch)).close(END)
     assert till.spent <= held

@@ -11,7 +11,7 @@ from penstock.core.errors import RateLimited, TooManyConcurrent, UpstreamUnavail
 from penstock.core.policy import Tier
 from penstock.stores.memory import MemoryAdmissions, MemoryCounters
 from penstock.tenancy import Limit
-from support.calls import complete_answer, make_call
+from support.calls import ask, complete_answer, make_call
 from support.clocks import HandClock
 
 SUGGEST = "/v1/activities/suggest"
@@ -36,7 +36,7 @@ class Gate:
         return self.answers[-1]
 
     async def ask(self, call: Call) -> Answer:
-        return await self.stage(call, self.backend)
+        return await ask(self.stage, call, self.backend)
 
     async def admitted(self, calls: int, **changes: Any) -> int:
         """How many of so many calls, each ended at once, get through."""
@@ -194,8 +194,8 @@ async def test_a_thousand_errors_and_cancels_leave_nothing_in_flight() -> None:
         await asyncio.Event().wait()
         raise AssertionError
 
-    failing = [asyncio.ensure_future(gate.stage(make_call(), fail)) for _ in range(1000)]
-    hanging = [asyncio.ensure_future(gate.stage(make_call(), hang)) for _ in range(1000)]
+    failing = [asyncio.ensure_future(ask(gate.stage, make_call(), fail)) for _ in range(1000)]
+    hanging = [asyncio.ensure_future(ask(gate.stage, make_call(), hang)) for _ in range(1000)]
     await asyncio.wait(failing)
     assert gate.in_flight == {"acme": 1000}
     for task in hanging:

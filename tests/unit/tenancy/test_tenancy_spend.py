@@ -9,7 +9,7 @@ from penstock.core.call import CANCELLED, Attempt, Call, Usage
 from penstock.core.errors import BudgetExceeded, StoreFailed, UpstreamCut, UpstreamUnavailable
 from penstock.core.plan import Decision, Degrade, First, Plan, Use
 from penstock.core.policy import Tier
-from support.calls import ListSink, complete_answer, delta, finished, make_call, usage_event
+from support.calls import ListSink, ask, complete_answer, delta, finished, make_call, usage_event
 from support.tills import PLAN, Till
 
 MICRO = 1000  # nano-USD
@@ -92,7 +92,7 @@ async def test_a_failure_costs_nothing() -> None:
 
     call = make_call(plan=PLAN)
     with pytest.raises(UpstreamUnavailable):
-        await till.stage(call, fail)
+        await ask(till.stage, call, fail)
     assert till.spent == call.trail.cost_nano_usd == 0
 
 
@@ -110,7 +110,7 @@ async def test_a_call_cancelled_while_a_target_works_pays_for_its_input() -> Non
         raise AssertionError
 
     call = make_call(plan=PLAN)
-    task = asyncio.ensure_future(till.stage(call, hang))
+    task = asyncio.ensure_future(ask(till.stage, call, hang))
     await asked.wait()
     assert till.spent > 10
     task.cancel()
@@ -134,10 +134,10 @@ async def test_attempts_that_a_provider_worked_on_are_paid_for_and_refusals_are_
 
     call = make_call(plan=PLAN, max_output_tokens=100)
     if answered:
-        (await till.stage(call, dispatch)).close(END)
+        (await ask(till.stage, call, dispatch)).close(END)
     else:
         with pytest.raises(UpstreamUnavailable):
-            await till.stage(call, dispatch)
+            await ask(till.stage, call, dispatch)
     # Two inputs of 10 tokens at the strong model's price, and the answer of the fast one.
     assert till.spent == call.trail.cost_nano_usd == 2 * 10 * 10 + (10 * 1 + 20 * 2 if answered else 0)
 
@@ -151,7 +151,7 @@ async def test_a_fixed_text_after_an_attempt_that_timed_out_costs_that_attempt()
         return complete_answer(b"sorry")
 
     call = make_call(plan=PLAN)
-    (await till.stage(call, dispatch)).close(END)
+    (await ask(till.stage, call, dispatch)).close(END)
     assert till.spent == call.trail.cost_nano_usd == 10 * 10
 
 
@@ -173,7 +173,9 @@ async def test_a_thousand_ends_of_every_kind_leave_nothing_held() -> None:
             answer.close(outcome)
             answer.close(outcome)
             paid += call.trail.cost_nano_usd
-    tasks = [asyncio.ensure_future(till.stage(make_call(plan=PLAN), end)) for end in (fail, hang) for _ in range(1000)]
+    tasks = [
+        asyncio.ensure_future(ask(till.stage, make_call(plan=PLAN), end)) for end in (fail, hang) for _ in range(1000)
+    ]
     await asyncio.wait(tasks[:1000])
     for task in tasks[1000:]:
         task.cancel()
@@ -191,7 +193,7 @@ async def test_over_budget_is_refused_with_figures_and_the_time_of_the_reset() -
     with pytest.raises(
         BudgetExceeded, match=r"may cost 0\.000001 USD.*'acme' has 0 USD left of today's 0\.002 USD"
     ) as over:
-        await till.stage(call, till.dispatch)
+        await ask(till.stage, call, till.dispatch)
     assert over.value.retry_after_s == 18 * 3600
     assert call.trail.policy_decision == "deny:budget"
     assert till.seen is None
@@ -203,7 +205,7 @@ async def test_over_budget_degrades_to_a_target_that_still_fits() -> None:
     till = Till(daily_budget_nano_usd=500, when_over_budget="degrade", degrade_to="local")
     call = make_call(plan=PLAN, max_output_tokens=100)
     call.trail.decision = Decision("chat", "task", ("fast", "strong"))
-    answer = await till.stage(call, till.dispatch)
+    answer = await ask(till.stage, call, till.dispatch)
     answer.close(END)
     assert till.seen is not None
     assert till.seen.plan == First((Use("local"), Degrade(Tier(name="", allowed_models=frozenset()).degrade_text)))

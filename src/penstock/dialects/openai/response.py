@@ -13,6 +13,7 @@ from penstock.core.tokens import estimate_tokens
 
 _NOTHING = (b"", b"null", b"[]", b"{}")
 _MODEL, _USAGE = b'"model"', b'"usage"'
+_MODEL_KEYS = (b'"model":', b'"model": ')
 _NULL_USAGE = b',"usage":null'
 MAX_TOKENS = 2**40
 # What every chunk of one stream has in common, beside the model.
@@ -65,6 +66,7 @@ class Completion(Struct, gc=False):
     """A whole answer, which holds at least one choice; what it says is what its first choice says."""
 
     choices: list[_Choice] = []
+    model: Any = None
     wire_usage: _Usage | None = msgspec.field(default=None, name="usage")
     error: Raw = Raw()
 
@@ -189,10 +191,18 @@ def estimate_output_tokens(body: bytes) -> int:
     return sum(choice.message.estimated_tokens for choice in choices)
 
 
-def rename_model(body: bytes, alias: str) -> bytes:
-    """``body`` with ``alias`` as its model, whatever model the provider says it was."""
+def rename_model(body: bytes, alias: str, model: Any = None) -> bytes:
+    """``body`` with ``alias`` as its model, whatever model the provider says it was: ``model``, where that is known."""
+    new = _encode(alias)
+    if isinstance(model, str):
+        old = _encode(model)
+        for key in _MODEL_KEYS:
+            at = body.find(key + old)
+            if at > 0 and _is_own_model(body, at):
+                value = at + len(key)
+                return body[:value] + new + body[value + len(old) :]
     fields = _decode_fields(body)
-    fields["model"] = Raw(_encode(alias))
+    fields["model"] = Raw(new)
     return _encode(fields)
 
 
@@ -230,13 +240,12 @@ class ChunkRewriter:
             self._learn(payload, chunk.model)
         old = self._old
         at = payload.find(old) if old else -1
-        # An unescaped quote is never inside a string, so this is a key; with one brace before it, one of the chunk's.
-        if at < 0 or payload.count(b"{", 0, at) != 1 or payload.count(_MODEL) != 1:
+        if at < 0 or not _is_own_model(payload, at):
             return self._encode_again(payload, usage=self._keep_usage)
         renamed = payload[:at] + self._new + payload[at + len(old) :]
         if not self._keep_usage:
             renamed = renamed.replace(_NULL_USAGE, b"", 1)
-            if _USAGE in renamed:
+            if renamed.find(_USAGE) >= 0:
                 return self._encode_again(payload, usage=False)
         return renamed
 
@@ -258,9 +267,9 @@ class ChunkRewriter:
     def _learn(self, payload: bytes, model: str | None) -> None:
         self._model = model
         self._old = b""
-        for key in (b'"model":', b'"model": '):
+        for key in _MODEL_KEYS:
             old = key + _encode(model)
-            if old in payload:
+            if payload.find(old) >= 0:
                 self._old, self._new = old, key + self._alias
                 return
 
@@ -270,6 +279,11 @@ class ChunkRewriter:
         if not usage:
             fields.pop("usage", None)
         return _encode(fields)
+
+
+def _is_own_model(payload: bytes, at: int) -> bool:
+    """Whether the key at ``at`` is the object's one model: a bare quote is never inside a string, one brace is open."""
+    return payload.startswith(b"{") and payload.find(b"{", 1, at) < 0 and payload.count(_MODEL) == 1
 
 
 def _holds(raw: Raw) -> bool:

@@ -146,7 +146,7 @@ def _scope(app: AsgiApp, head: Head, transport: asyncio.Transport) -> HTTPScope:
             "path": app.root_path + (unquote(path) if "%" in path else path),
             "raw_path": app.root_path.encode("ascii") + head.path,
             "query_string": head.query,
-            "headers": head.fields,
+            "headers": list(head.fields),  # an app may change its own
             "state": app.state.copy(),
         },
     )

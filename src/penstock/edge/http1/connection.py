@@ -154,8 +154,8 @@ class Connection(asyncio.Protocol):
         self._arm()
         if turns.busy or wire.closing:
             return
-        # An app that read little of its request, or a client that pipelined much, had us stop.
-        wire.flow.resume_reading()
+        if wire.flow.read_paused:  # by an app that read little of its request, or for a client that pipelined much
+            wire.flow.resume_reading()
         if self._held:
             data = b"".join(self._held)
             self._held.clear()

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from penstock.core.answer import DISCONNECT, Answer, Event, Outcome
 from penstock.core.errors import PenstockError, Unavailable
 from penstock.edge.faults import fault, log_fault
+from penstock.edge.headers import header_fields
 from penstock.edge.http1.face import Face, Reply, StreamReply
 from penstock.edge.http1.head import Head
 from penstock.edge.http1.rendering import CONTINUE, LAST_CHUNK, chunk
@@ -202,7 +203,7 @@ class FaceExchange:
             raise
         except Exception as error:  # noqa: BLE001 - the last resort: a face should raise PenstockErrors alone
             reply = self.refusal(fault())
-            log_fault(error, dict(reply.headers).get(b"x-request-id", b"").decode())
+            log_fault(error, dict(header_fields(reply.lines)).get(b"x-request-id", b"").decode())
         finally:
             if self._task is not None:
                 self._wire.forget(self._task)

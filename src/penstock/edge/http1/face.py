@@ -9,15 +9,14 @@ from msgspec import Struct
 
 from penstock.core.answer import Answer
 from penstock.core.errors import PenstockError
-from penstock.core.ports import Headers
 from penstock.edge.http1.head import Head
 
 
 class Reply(Struct, frozen=True):
-    """A complete response. Framing headers, date and connection are the connection's."""
+    """A complete response. ``lines`` are headers as they stand on the wire; framing, date and connection are not ours."""
 
     status: int
-    headers: Headers
+    lines: bytes
     body: bytes
 
 
@@ -25,7 +24,7 @@ class StreamReply(Struct, frozen=True):
     """A response whose body is an answer's stream, with ``tail`` behind a clean end and nothing else."""
 
     status: int
-    headers: Headers
+    lines: bytes
     answer: Answer
     tail: bytes = b""
 

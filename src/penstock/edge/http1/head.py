@@ -69,7 +69,7 @@ def read_head(
         body_bytes = None
     method = parser.get_method()
     path, _, query = target.partition(b"?")
-    if not target.startswith(b"/") or b"#" in target or method == b"CONNECT":
+    if not target.startswith(b"/") or target.find(b"#") >= 0 or method == b"CONNECT":
         path, query = _split_url(method, target)
     # An upgrade is never taken up: the request is answered as it stands and the connection closed.
     keep_alive = version == "1.1" and parser.should_keep_alive() and not parser.should_upgrade()

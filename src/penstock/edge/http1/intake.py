@@ -17,6 +17,7 @@ from penstock.core.errors import (
 )
 from penstock.edge.http1.head import Head, read_head
 from penstock.edge.http1.limits import HttpLimits
+from penstock.edge.http1.repeated import RepeatedHead
 
 _MALFORMED = "The request is not well-formed HTTP/1.1."
 _UNKNOWN = "No path here has such a method: use GET, HEAD or POST, as /docs says for each."
@@ -67,11 +68,20 @@ class Intake:
         # Bytes fed since the parser last got anywhere: half a header, a long chunk extension, endless trailers.
         self._stuck_bytes = 0
         self._moved = False
+        # Between two requests the next may be a repeated one.
+        self._between = True
+        self._heads_read = 0
+        self._head: Head | None = None
+        self._repeated = RepeatedHead()
 
     def feed(self, data: bytes | memoryview) -> None:
         """Parse ``data``, split anywhere; may call the listener many times."""
         if self._deaf:
             return
+        whole = data if self._between and isinstance(data, bytes) else None
+        if whole is not None and self._take_repeated(whole):
+            return
+        heads_read = self._heads_read
         self._measuring = self.in_head or len(data) > self._max_head_bytes // 2
         try:
             self._parser.feed_data(data)
@@ -88,6 +98,8 @@ class Intake:
         if self._moved:
             self._moved = False
             self._stuck_bytes = 0
+            if whole and self._between and self._head is not None and self._heads_read == heads_read + 1:
+                self._repeated.learn(whole, self._head)
             return
         self._stuck_bytes += len(data)
         if self._stuck_bytes > self._max_head_bytes:
@@ -109,6 +121,7 @@ class Intake:
         if self._deaf:
             return
         self.in_head = self._moved = True
+        self._between = False
         self._target = b""
         self._fields = []
         self._body_bytes = 0
@@ -136,6 +149,8 @@ class Intake:
         except InvalidRequest as error:
             self._refuse(error)
             return
+        self._head = head
+        self._heads_read += 1
         self._keep_alive = head.keep_alive
         self.in_head = False
         self._moved = True
@@ -164,10 +179,28 @@ class Intake:
             if self._parser.should_upgrade() and self._body_follows():
                 return
             self._deaf = True
-        self._moved = True
+        self._moved = self._between = True
         self._listener.body_ended()
 
     # --- within ---
+
+    def _take_repeated(self, data: bytes) -> bool:
+        """Tell of a whole request as the parser would, if it is one that needs no parser."""
+        repeated = self._repeated.read(data)
+        if repeated is None or len(repeated[1]) > self._max_body_bytes:
+            return False
+        head, body = repeated
+        listener = self._listener
+        listener.head_started()
+        listener.head_read(head)
+        try:
+            listener.body_read(body)
+        except Unavailable as error:
+            self._refuse(error)
+        if not self._deaf:
+            listener.body_ended()
+        self._stuck_bytes = 0
+        return True
 
     def _measure(self) -> int:
         return len(self._target) + sum(len(name) + len(value) + 4 for name, value in self._fields)

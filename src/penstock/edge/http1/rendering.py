@@ -2,32 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from http import HTTPStatus
 from random import getrandbits
 
 from penstock.core.errors import MethodNotAllowed, PenstockError
 from penstock.core.ports import Headers
 from penstock.dialects.openai.errors import error_body
-from penstock.edge.headers import error_headers
+from penstock.edge.headers import error_lines
 from penstock.edge.http1.face import Reply
 
-STATUS_LINES = {status.value: b"HTTP/1.1 %d %b" % (status.value, status.phrase.encode()) for status in HTTPStatus}
+STATUS_LINES = {status.value: b"HTTP/1.1 %d %b\r\n" % (status.value, status.phrase.encode()) for status in HTTPStatus}
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+CLOSE = b"connection: close\r\n"
 LAST_CHUNK = b"0\r\n\r\n"
 
 
-def header_lines(headers: Headers) -> Iterable[bytes]:
-    """Each header as a line without its end."""
-    return map(b": ".join, headers)
-
-
-def head_lines(status: int, headers: Headers, shared: Iterable[bytes], *, keep_alive: bool) -> list[bytes]:
-    """A response head still open: framing, a blank line and the body are the caller's to append."""
-    lines = [STATUS_LINES[status], *shared, *header_lines(headers)]
-    if not keep_alive:
-        lines.append(b"connection: close")
-    return lines
+def header_lines(headers: Headers) -> bytes:
+    """Each header as a line."""
+    return b"".join([b"%b: %b\r\n" % header for header in headers])
 
 
 def chunk(data: bytes) -> bytes:
@@ -38,7 +30,7 @@ def chunk(data: bytes) -> bytes:
 def error_reply(error: PenstockError) -> Reply:
     """What a request gets that no face could take, in OpenAI's form and under an id of its own."""
     request_id = b"req_%024x" % getrandbits(96)
-    headers = [(b"content-type", b"application/json"), (b"x-request-id", request_id), *error_headers(error)]
+    lines = b"content-type: application/json\r\nx-request-id: %b\r\n%b" % (request_id, error_lines(error))
     if isinstance(error, MethodNotAllowed):  # of any path: this one was not looked at
-        headers.append((b"allow", b"GET, HEAD, POST"))
-    return Reply(error.status, headers, error_body(error))
+        lines += b"allow: GET, HEAD, POST\r\n"
+    return Reply(error.status, lines, error_body(error))

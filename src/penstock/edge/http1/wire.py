@@ -11,7 +11,7 @@ from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.server import ServerState
 
 from penstock.edge.http1.face import Reply, StreamReply
-from penstock.edge.http1.rendering import head_lines, header_lines
+from penstock.edge.http1.rendering import CLOSE, STATUS_LINES, header_lines
 
 
 class Outlet(Struct, eq=False):
@@ -20,14 +20,14 @@ class Outlet(Struct, eq=False):
     loop: asyncio.AbstractEventLoop
     server_state: ServerState
     _source: list[tuple[bytes, bytes]] | None = None
-    _shared: tuple[bytes, ...] = ()
+    _shared: bytes = b""
 
-    def shared_lines(self) -> tuple[bytes, ...]:
+    def shared_lines(self) -> bytes:
         """Date and the like, rendered anew when uvicorn has made a new list: once a second."""
         current = self.server_state.default_headers
         if current is not self._source:
             self._source = current
-            self._shared = tuple(header_lines(current))
+            self._shared = header_lines(current)
         return self._shared
 
 
@@ -53,17 +53,13 @@ class Wire:
     def write_reply(self, reply: Reply, *, keep_alive: bool) -> None:
         """Send a complete response with one write."""
         body = reply.body
-        lines = head_lines(reply.status, reply.headers, self._outlet.shared_lines(), keep_alive=keep_alive)
-        lines += (b"content-length: %d" % len(body), b"", body)
-        self.transport.write(b"\r\n".join(lines))
+        head = self._head(reply, keep_alive=keep_alive)
+        self.transport.write(b"%bcontent-length: %d\r\n\r\n%b" % (head, len(body), body))
 
     def stream_head(self, reply: StreamReply, *, keep_alive: bool, chunked: bool) -> bytes:
         """Render the head of a stream, to be sent together with its first content."""
-        lines = head_lines(reply.status, reply.headers, self._outlet.shared_lines(), keep_alive=keep_alive)
-        if chunked:
-            lines.append(b"transfer-encoding: chunked")
-        lines += (b"", b"")
-        return b"\r\n".join(lines)
+        head = self._head(reply, keep_alive=keep_alive)
+        return head + (b"transfer-encoding: chunked\r\n\r\n" if chunked else b"\r\n")
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run one task; a graceful shutdown waits for it until told to ``forget`` it."""
@@ -92,3 +88,8 @@ class Wire:
         """Cut the connection: the client must see that something is missing."""
         self.closing = True
         self.transport.abort()
+
+    def _head(self, reply: Reply | StreamReply, *, keep_alive: bool) -> bytes:
+        """All but the framing and the blank line."""
+        head = STATUS_LINES[reply.status] + self._outlet.shared_lines() + reply.lines
+        return head if keep_alive else head + CLOSE

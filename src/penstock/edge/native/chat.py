@@ -17,7 +17,7 @@ from penstock.core.tokens import estimate_tokens
 from penstock.dialects.json_body import read_object
 from penstock.dialects.openai import Completion, compose_fields, read_completion
 from penstock.edge.asks import read_asks
-from penstock.edge.headers import answer_headers
+from penstock.edge.headers import answer_lines, header_fields
 from penstock.edge.native.access import as_tenant, prove
 from penstock.edge.native.asked_headers import parameters
 from penstock.edge.native.body import read_body, read_model
@@ -64,7 +64,7 @@ def chat_routes(wiring: Wiring) -> APIRouter:
         await wiring.gateway.committed()
         shown = describe(call, completion, answer, latency_ms=(wiring.clock() - received_at_s) * 1000)
         response = Response(shown.model_dump_json(exclude_unset=True), media_type="application/json")
-        response.raw_headers.extend(answer_headers(call, answer))
+        response.raw_headers.extend(header_fields(answer_lines(call, answer)))
         return response
 
     for path, operation in (("/chat", "chat"), ("/llm/chat", "llm_chat")):

@@ -18,7 +18,7 @@ from penstock.core.errors import InvalidRequest, MethodNotAllowed, NotFound, Pen
 from penstock.dialects.openai import error_body
 from penstock.edge.asks import read_request_id
 from penstock.edge.faults import fault, log_fault
-from penstock.edge.headers import error_headers
+from penstock.edge.headers import error_lines, header_fields
 from penstock.edge.native.body import explain
 from penstock.edge.native.shapes import ErrorBody
 
@@ -73,7 +73,7 @@ def render(request: Request, error: PenstockError) -> Response:
     """The error as a response."""
     call: Call | None = getattr(request.state, "call", None)
     response = Response(error_body(error), error.status, media_type="application/json")
-    response.raw_headers.extend(error_headers(error, call))
+    response.raw_headers.extend(header_fields(error_lines(error, call)))
     return response
 
 

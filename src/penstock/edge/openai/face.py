@@ -15,24 +15,22 @@ from penstock.dialects.openai.errors import DONE, error_body, error_event
 from penstock.dialects.openai.request import ChatRequest, read_chat
 from penstock.edge.asks import read_asks, read_key, read_request_id
 from penstock.edge.faults import fault, log_fault
-from penstock.edge.headers import answer_headers, error_headers
+from penstock.edge.headers import answer_lines, error_lines
 from penstock.edge.http1.face import Reply, StreamReply
 from penstock.edge.http1.head import Head
 
 # "Settled: Deadlines" of the requirements.
 V1_LIMITS = TimeLimits(total_s=600.0, first_content_s=60.0, idle_gap_s=60.0)
 
-_JSON = (b"content-type", b"application/json")
-_STREAM = (
-    (b"content-type", b"text/event-stream; charset=utf-8"),
-    (b"cache-control", b"no-cache"),
-    (b"x-accel-buffering", b"no"),  # nginx in front of us must not collect a stream
-)
+_JSON_TYPE = b"application/json"
+_JSON = b"content-type: application/json\r\n"
+# nginx in front of us must not collect a stream.
+_STREAM = b"content-type: text/event-stream; charset=utf-8\r\ncache-control: no-cache\r\nx-accel-buffering: no\r\n"
 
 
 def new_call_id() -> str:
     """A fresh request id: unlike any other, and no secret."""
-    return f"req_{getrandbits(96):024x}"
+    return "req_" + getrandbits(96).to_bytes(12).hex()
 
 
 _NOTHING_ASKED = ChatRequest(
@@ -72,10 +70,11 @@ class OpenAIFace:
         """Prove the key, then see whether the body is JSON. Raises ``Unauthenticated``, ``UnsupportedMediaType``."""
         headers = head.headers
         identity = self._gateway.authenticate(read_key(headers))
-        media_type = headers.get(b"content-type")
-        if media_type is not None and media_type.partition(b";")[0].strip().lower() != b"application/json":
+        media_type = headers.get(b"content-type", _JSON_TYPE)
+        if media_type != _JSON_TYPE and media_type.partition(b";")[0].strip().lower() != _JSON_TYPE:
             raise UnsupportedMediaType("Send the body as JSON, with 'content-type: application/json'.")
-        if headers.get(b"content-encoding", b"identity").lower() != b"identity":
+        coding = headers.get(b"content-encoding")
+        if coding is not None and coding.lower() != b"identity":
             raise UnsupportedMediaType("Send the body uncompressed, without a 'content-encoding'.")
         return identity
 
@@ -102,8 +101,8 @@ class OpenAIFace:
     def render_error(self, error: PenstockError, head: Head) -> Reply:
         """An error that came before there was a call."""
         request_id = read_request_id(head.headers) or self._new_id()
-        headers = [_JSON, (b"x-request-id", request_id.encode()), *error_headers(error)]
-        return Reply(error.status, headers, error_body(error))
+        lines = b"%bx-request-id: %b\r\n%b" % (_JSON, request_id.encode(), error_lines(error))
+        return Reply(error.status, lines, error_body(error))
 
     def render_broken_stream(self, error: PenstockError) -> bytes:
         """An event that the SDKs raise as an error; no ``[DONE]`` follows it."""
@@ -121,7 +120,7 @@ class OpenAIFace:
         return Call(
             call_id=call_id,
             request_id=asks.request_id or call_id,
-            trace_id=asks.trace_id or f"{getrandbits(128):032x}",
+            trace_id=asks.trace_id or getrandbits(128).to_bytes(16).hex(),
             endpoint=self.endpoint,
             dialect="openai",
             identity=identity,
@@ -146,11 +145,11 @@ class OpenAIFace:
 
 
 def _refuse(call: Call, error: PenstockError) -> Reply:
-    return Reply(error.status, [_JSON, *error_headers(error, call)], error_body(error))
+    return Reply(error.status, _JSON + error_lines(error, call), error_body(error))
 
 
 def _dress(call: Call, answer: Answer) -> Reply | StreamReply:
     body = answer.body
     if body is None:
-        return StreamReply(200, [*_STREAM, *answer_headers(call, answer)], answer, tail=DONE)
-    return Reply(200, [_JSON, *answer_headers(call, answer)], body)
+        return StreamReply(200, _STREAM + answer_lines(call, answer), answer, tail=DONE)
+    return Reply(200, _JSON + answer_lines(call, answer), body)
