@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import signal
 import socket
 import time
@@ -14,6 +13,7 @@ from typing import Any, cast
 
 import uvicorn
 
+from penstock.app.collector import settle_collector
 from penstock.app.gateway import RunningGateway
 from penstock.app.listening import BACKLOG
 from penstock.app.works import VERSION
@@ -42,9 +42,7 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen, and say so."""
-        # What is here now stays: the collector need not look at it again.
-        gc.collect()
-        gc.freeze()
+        settle_collector()
         await super().startup(sockets)
         if self.started:
             self._on_listening()
