@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 
 import pytest
 
@@ -278,6 +280,21 @@ async def test_no_call_starts_for_a_client_that_does_not_read_its_answers() -> N
         for _ in range(200):
             assert len((await client.response()).body) == 100_000
         await sending
+
+
+async def test_a_connection_that_is_over_leaves_nothing_to_the_collector() -> None:
+    async with serving(EchoFace()) as served:
+        gc.disable()
+        try:
+            client = await served.connect(request(b"one"))
+            await client.response()
+            over = weakref.ref(next(iter(served.server.server_state.connections)))
+            client.cut()
+            async with asyncio.timeout(WAIT_S):
+                while over() is not None:  # noqa: ASYNC110 - it is for nobody to tell
+                    await asyncio.sleep(0)
+        finally:
+            gc.enable()
 
 
 async def test_three_hundred_streams_at_once() -> None:

@@ -9,7 +9,7 @@ import socket
 from penstock.app.compose import compose
 from penstock.app.environment import Config, proxies
 from penstock.app.gateway import RunningGateway
-from penstock.app.listening import bind, shown
+from penstock.app.listening import bind, doors, shown
 from penstock.app.owned import LocalControl, OwnedStore
 from penstock.app.reloading import Reloader
 from penstock.app.server import Server
@@ -53,6 +53,6 @@ async def _serve_on(
 
     owned.record("gateway_started", version=VERSION, digest=settings.digest)
     try:
-        await Server(gateway, owned.addresses, logger, on_listening=listening).serve([listener])
+        await Server(gateway, owned.addresses, logger, on_listening=listening).serve(doors(listener))
     finally:
         owned.record("gateway_stopped", version=VERSION)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import signal
 import socket
 import time
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import uvicorn
 
+from penstock.app.collector import settle_collector, spare_what_is_here
 from penstock.app.gateway import RunningGateway
 from penstock.app.listening import BACKLOG
 from penstock.app.works import VERSION
@@ -47,9 +47,7 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen, and say so."""
-        # What is here now stays: the collector need not look at it again.
-        gc.collect()
-        gc.freeze()
+        settle_collector()
         await super().startup(sockets)
         if self.started:
             self._on_listening()
@@ -126,5 +124,5 @@ def _native(gateway: RunningGateway, counters: Counters) -> ASGI3Application:
     from penstock.edge.native import create_app  # noqa: PLC0415 - 10 MB that a process without such a request is spared
 
     app = create_app(gateway, counters, version=VERSION, clock=time.monotonic, new_id=new_call_id)
-    gc.freeze()  # as at the start
+    spare_what_is_here()
     return cast("ASGI3Application", app)

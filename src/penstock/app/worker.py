@@ -19,6 +19,7 @@ import uvloop
 from penstock.app.compose import Parts, compose
 from penstock.app.environment import Config, proxies
 from penstock.app.gateway import RunningGateway
+from penstock.app.listening import doors
 from penstock.app.server import Server, abandon
 from penstock.app.works import Works
 from penstock.config import ConfigError, load_pepper
@@ -100,7 +101,7 @@ class Worker:
             for provider, fault in beginning.faults.items():
                 self.gateway.set_own_fault(provider, fault)
             self.server = Server(self.gateway, self.addresses, logger, on_listening=self._listens)
-            await self.server.serve([listener])
+            await self.server.serve(doors(listener))
         finally:
             await works.aclose()
             await self._leave(works, logger)

@@ -9,16 +9,20 @@ from contextlib import suppress
 
 from penstock.core.errors import StoreFailed
 from penstock.core.ports import AuditPage, AuditQuery
-from penstock.stores.seals import Position
+from penstock.stores.seals import Batch, Position
 from penstock.stores.segments import SegmentLog
-from penstock.stores.sqlite import SqliteStore
+from penstock.stores.sqlite import Read, SqliteStore
+
+# A block takes 0.3 ms. Without rests, those of a second at 4,000 calls/s made the p99 of these 15 ms in place of 1.
+_REST_S = 0.005
 
 
 class Owner:
     """``Records`` over one log and one index; neither is its own to close.
 
     ``on_error`` is told when indexing fails in the background. It is tried again each interval: the log has it all.
-    ``on_progress`` is told each ``PROGRESS_S`` of a long run how many records of how many are indexed.
+    ``on_progress`` is told each ``PROGRESS_S`` of a long run how many records of how many are indexed. ``rest`` is called
+    for each block that is indexed while calls are served, on the store's thread: calls wait for that one's lock and core.
     """
 
     PROGRESS_S = 5.0
@@ -31,12 +35,14 @@ class Owner:
         on_error: Callable[[StoreFailed], None],
         on_progress: Callable[[int, int], None] | None = None,
         interval_s: float = 1.0,
+        rest: Callable[[], None] = lambda: time.sleep(_REST_S),
     ) -> None:
         self._log = log
         self._store = store
         self._on_error = on_error
         self._on_progress = on_progress
         self._interval_s = interval_s
+        self._rest = rest
         self._indexing = asyncio.Lock()
         self._follower: asyncio.Task[None] | None = None
         self._position: Position | None = None
@@ -49,7 +55,7 @@ class Owner:
 
         Raises ``StoreFailed`` when the log is not the one that was indexed.
         """
-        await self.index()
+        await self._index(self._log.read)
         self._follower = asyncio.create_task(self._follow(), name="penstock-owner")
 
     async def spent_today(self) -> dict[str, int]:
@@ -65,13 +71,16 @@ class Owner:
         return await self._store.query(query, self._log.read_again)
 
     async def index(self) -> None:
-        """Bring the index to the end of what is on the disk. Raises ``StoreFailed``."""
+        """Bring the index to the end of what is on the disk, with rests. Raises ``StoreFailed``."""
+        await self._index(self._read_at_leisure)
+
+    async def _index(self, read: Read) -> None:
         async with self._indexing:
             position = self._position or await self._begin()
             target, told_at = self._log.end.sequence, time.monotonic()
             while position.sequence < target:
                 self._position = None  # in doubt, should this wait be cancelled: the database will know
-                position = self._position = await self._store.index(position, self._log.read)
+                position = self._position = await self._store.index(position, read)
                 if self._on_progress is not None and time.monotonic() - told_at >= self.PROGRESS_S:
                     told_at = time.monotonic()
                     self._on_progress(position.sequence, target)
@@ -85,7 +94,13 @@ class Owner:
             self._follower = None
         with suppress(StoreFailed):  # the next start goes on from here
             await self._log.flushed(self._log.sequence)
-            await self.index()
+            await self._index(self._log.read)
+
+    def _read_at_leisure(self, after: Position) -> Batch | None:
+        batch = self._log.read(after)
+        if batch is not None:
+            self._rest()
+        return batch
 
     async def _begin(self) -> Position:
         position, end = await self._store.indexed_to(), self._log.end

@@ -37,11 +37,7 @@ class Spend:
     def __call__(self, call: Call, proceed: Handler) -> Awaitable[Answer]:
         """Go on with money held. Raises ``BudgetExceeded``, and ``StoreFailed`` before anything is dispatched."""
         held = self._hold(call)
-        return self._look_for_money(call, proceed) if held is None else self._proceed(call, held, proceed)
-
-    async def _look_for_money(self, call: Call, proceed: Handler) -> Answer:
-        call, held = await self._afford(call)
-        return await self._proceed(call, held, proceed)
+        return self._proceed(call, held, proceed) if held is not None else self._afford(call, proceed)
 
     def _proceed(self, call: Call, held: Reservation, proceed: Handler) -> Awaitable[Answer]:
         call.trail.endings.append(Bill(call, held, self._targets, self._ledger).settle)
@@ -60,7 +56,10 @@ class Spend:
             return self._ledger.nothing(tenant)
         return self._ledger.hold(tenant, self._estimate(call), limit)
 
-    async def _afford(self, call: Call) -> tuple[Call, Reservation]:
+    async def _afford(self, call: Call, proceed: Handler) -> Answer:
+        return await self._proceed(*await self._affordable(call), proceed)
+
+    async def _affordable(self, call: Call) -> tuple[Call, Reservation]:
         """The call that the tenant can pay, with what is held for it, where money has to be looked for."""
         tier, tenant = self._tiers[call.trail.tier], call.identity.tenant
         limit = tier.daily_budget_nano_usd or 0

@@ -84,6 +84,20 @@ async def test_a_long_run_tells_how_far_it_is(tmp_path: Path) -> None:
         assert told == [(6400, 7000), (7000, 7000)]
 
 
+async def test_calls_that_are_served_get_time_between_any_two_blocks_and_a_start_loses_none(tmp_path: Path) -> None:
+    write_groups(tmp_path / "log", [100] * 3, segment_bytes=1)
+    running, rests = Running(tmp_path), list[None]()
+    running.owner = Owner(running.log, running.store, on_error=_raise, rest=lambda: rests.append(None))
+    async with running:
+        assert not rests
+        for number in range(1, 3):
+            await running.log.flushed(running.log.append(event(number)))
+            await running.owner.index()
+            assert len(rests) == number
+        await running.log.flushed(running.log.append(event(3)))
+    assert len(rests) == 2
+
+
 async def test_queries_at_once_index_once(tmp_path: Path) -> None:
     async with Running(tmp_path) as running:
         for number in range(1, 301):

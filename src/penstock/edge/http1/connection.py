@@ -53,6 +53,8 @@ class Connection(asyncio.Protocol):
         self._intake.close()
         self._turns.drop()
         self._held.clear()
+        # A cycle would keep all of it until the collector comes by.
+        self._wire.answered = _ignore
 
     def data_received(self, data: bytes) -> None:
         """Parse, or hold what is not yet due. A closing connection reads on, deaf, so that its last word arrives."""
@@ -179,3 +181,7 @@ class Connection(asyncio.Protocol):
         else:
             wait_s = limits.keep_alive_s
         self.deadline_s = self._service.now_s() + wait_s
+
+
+def _ignore() -> None:
+    """What is answered now has nobody to go on with."""
