@@ -54,7 +54,7 @@ def test_every_endpoint_is_documented_and_none_else(address: str) -> None:
 
 
 def test_every_header_of_ours_is_documented_and_none_else() -> None:
-    sources = [path.read_text() for path in (ROOT / "src" / "penstock" / "edge").rglob("*.py")]
+    sources = [path.read_text().replace(r"\r\n", "\n") for path in (ROOT / "src" / "penstock" / "edge").rglob("*.py")]
     ours = re.compile(r"\bx-(?:penstock|ratelimit|should)-[\w-]+")
     real = {name for source in sources for name in ours.findall(source)}
     assert {name for code in codes(read("docs/http-api.md")) for name in ours.findall(code)} == real
