@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -160,8 +159,6 @@ class SqliteStore:
             found.append(_row(batch, holds))
             tenants += [(tenant, batch.first) for tenant in holds.tenants]
             end = batch.end
-            # A turn for the event loop: stalls of 1 ms in place of 4 (p99.9, one core), for no more work.
-            time.sleep(0)
         if not found:
             return end
         connection.execute("BEGIN IMMEDIATE")
