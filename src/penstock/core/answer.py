@@ -2,7 +2,8 @@
 
 Content is *pushed*: whoever produces it calls ``feed`` and ``end``, whoever delivers it ``attach``es one sink, and
 between them no task is woken. What is fed before a sink is attached is held. Stages act through two hooks only:
-``on_event`` for every event on its way to the sink and ``on_close`` exactly once, however the answer ends.
+``on_event`` for every event on its way to the sink and ``on_close`` exactly once, however the answer ends. What must be
+done however the call ends, without an answer too, is the trail's ``endings`` (``chain.py``).
 """
 
 from __future__ import annotations

@@ -16,14 +16,27 @@ from penstock.core.answer import Answer
 from penstock.core.call import Call, RateState, Trail
 from penstock.core.errors import PenstockError, Unauthenticated
 
-_TRACE = b"x-request-id: %b\r\ntraceparent: 00-%b-%016x-01\r\n"
-_RATE = b"x-ratelimit-limit-requests: %d\r\nx-ratelimit-remaining-requests: %d\r\nx-ratelimit-reset-requests: %b\r\n"
-_ANSWER = (
-    b"x-penstock-model: %b\r\nx-penstock-provider: %b\r\nx-penstock-attempts: %d\r\n"
-    b"x-penstock-fallback: %b\r\nx-penstock-overhead-ms: %.2f\r\n"
-)
 _NANO = 1_000_000_000
 _UNSAFE = bytes(byte for byte in range(256) if not " " <= chr(byte) <= "~")
+
+
+def _lines(*lines: bytes) -> bytes:
+    return b"".join([b"%b\r\n" % line for line in lines])
+
+
+_TRACE = _lines(b"x-request-id: %b", b"traceparent: 00-%b-%016x-01")
+_RATE = _lines(
+    b"x-ratelimit-limit-requests: %d",
+    b"x-ratelimit-remaining-requests: %d",
+    b"x-ratelimit-reset-requests: %b",
+)
+_ANSWER = _lines(
+    b"x-penstock-model: %b",
+    b"x-penstock-provider: %b",
+    b"x-penstock-attempts: %d",
+    b"x-penstock-fallback: %b",
+    b"x-penstock-overhead-ms: %.2f",
+)
 
 
 def answer_lines(call: Call, answer: Answer) -> bytes:
