@@ -20,9 +20,13 @@ _BIND_CURES: Mapping[int, tuple[str, str]] = {
 
 def bind(host: str, port: int) -> socket.socket:
     """A listening socket. Raises ``ConfigError`` for an address that is not to be had."""
+    return _bind(host, port, shared=False)
+
+
+def _bind(host: str, port: int, *, shared: bool) -> socket.socket:
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        return socket.create_server(address[:2], family=family, backlog=BACKLOG)
+        return socket.create_server(address[:2], family=family, backlog=BACKLOG, reuse_port=shared)
     except OSError as error:
         number = error.errno or 0
         # The text of `create_server` says the address again; names that cannot be resolved have numbers of their own.
@@ -39,12 +43,9 @@ def bind_each(host: str, port: int, count: int) -> list[socket.socket]:
     """
     # Whoever shares the port would be let in beside: one that is alone tells of another gateway.
     with bind(host, port) as alone:
-        family, address = alone.family, alone.getsockname()[:2]
+        address, port = alone.getsockname()[:2]
     with ExitStack() as opened:
-        listeners = [
-            opened.enter_context(socket.create_server(address, family=family, backlog=BACKLOG, reuse_port=True))
-            for _ in range(count)
-        ]
+        listeners = [opened.enter_context(_bind(address, port, shared=True)) for _ in range(count)]
         opened.pop_all()
     return listeners
 

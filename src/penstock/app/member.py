@@ -55,7 +55,8 @@ class Member:
             files = (theirs.fileno(), listener.fileno())
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable,
-                *("-m", "penstock.app.worker", str(self.number), *map(str, files), str(config.path)),
+                # -P: a module that lies in the folder of the config is not ours.
+                *("-P", "-m", "penstock.app.worker", str(self.number), *map(str, files), str(config.path)),
                 pass_fds=files,
                 env=dict(config.env),
                 stdin=asyncio.subprocess.DEVNULL,
@@ -69,30 +70,37 @@ class Member:
         with suppress(TimeoutError):
             async with asyncio.timeout(_LAST_WORDS_S):
                 await self._gone.wait()
+        self.end()
+        return status
+
+    def end(self) -> None:
+        """There is no process, or none any more."""
         self.channel.close()
         self.ready = False
         self.settled.set()
         self.totals.in_flight = self.totals.tasks = 0
         self.clerk.lose()
-        return status
 
-    async def report(self, limit_s: float) -> Totals:
-        """What it has counted, or what it last said when it does not answer."""
+    async def report(self, limit_s: float) -> None:
+        """Bring ``totals`` up to date; they are what it last said when it does not answer."""
         with suppress(StoreFailed):
-            self.totals = await self.channel.ask(m.Report(), Totals, limit_s=limit_s)
-        return self.totals
+            await self._ask_totals(limit_s)
 
     async def follow(self, on_hung: Callable[[Member], None]) -> None:
-        """Know what it has counted, should it die, and kill it when its loop stands still."""
-        await self.settled.wait()
+        """Know what it has counted, should it die, and kill it when its loop stands still, or never begins."""
         while not self.channel.lost:
             await asyncio.sleep(_REPORT_EVERY_S)
+            self.clerk.look()
             try:
-                self.totals = await self.channel.ask(m.Report(), Totals, limit_s=_HUNG_S)
+                await self._ask_totals(_HUNG_S)
             except StoreFailed:
-                if not self.channel.lost:
+                if not self.channel.paused and not self.channel.lost:  # paused: it may answer, and is not heard
                     on_hung(self)
                     self.signal(signal.SIGKILL)
+
+    def stop(self, number: int) -> None:
+        """Make it drain and end. One that serves nothing yet ends at once, without a traceback of a SIGINT."""
+        self.signal(number if self.ready else signal.SIGTERM)
 
     def signal(self, number: int) -> None:
         """Send a signal to a process that may be gone."""
@@ -104,5 +112,12 @@ class Member:
         self.ready = True
         self.settled.set()
 
+    async def _ask_totals(self, limit_s: float) -> None:
+        # Kept as it arrives: what comes behind it is newer.
+        await self.channel.ask(m.Report(), Totals, limit_s=limit_s, on_reply=self._keep)
+
     def _counted(self, message: m.Counted) -> None:
-        self.totals = msgspec.msgpack.decode(message.totals, type=Totals)
+        self._keep(msgspec.msgpack.decode(message.totals, type=Totals))
+
+    def _keep(self, totals: Totals) -> None:
+        self.totals = totals

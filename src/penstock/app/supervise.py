@@ -61,8 +61,8 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         owned = self._office.owned
         reloader = Reloader(self._config, self._settings, owned, self._office.apply, self._logger)
-        reloader.report(None)
         loop.add_signal_handler(signal.SIGHUP, reloader.on_signal)
+        reloader.report(None)  # from here on somebody may send it
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._on_signal, number)
         owned.record("gateway_started", version=VERSION, digest=self._settings.digest, workers=len(self._listeners))
@@ -78,14 +78,7 @@ class Supervisor:
         deaths = 0
         while not self._stop.is_set():
             member = await self._office.admit(number)
-            await member.start(self._listeners[number], self._config)
-            beside = [
-                asyncio.create_task(member.follow(self._office.on_hung)),
-                asyncio.create_task(self._tell_when_all_listen(member)),
-            ]
-            status = await member.wait()
-            for task in beside:
-                task.cancel()
+            status = await self._run(member)
             self._office.dismiss(member)
             if self._stop.is_set():
                 return
@@ -99,6 +92,27 @@ class Supervisor:
                 async with asyncio.timeout(_PAUSES_S[min(deaths, len(_PAUSES_S) - 1)]):
                     await self._stop.wait()
 
+    async def _run(self, member: Member) -> int | None:
+        """The exit status of a worker; ``None`` when there was no process to be had."""
+        if self._stop.is_set():  # the listeners are closed
+            return None
+        try:
+            await member.start(self._listeners[member.number], self._config)
+        except OSError as error:  # too many processes, no memory: there may be later
+            self._logger.error("a worker cannot be started", worker=member.number, reason=error.strerror)  # noqa: TRY400
+            member.end()
+            return None
+        if self._stop.is_set():  # its signal went to the workers that were there then
+            member.stop(signal.SIGTERM)
+        beside = [
+            asyncio.create_task(member.follow(self._office.on_hung)),
+            asyncio.create_task(self._tell_when_all_listen(member)),
+        ]
+        status = await member.wait()
+        for task in beside:
+            task.cancel()
+        return status
+
     async def _tell_when_all_listen(self, member: Member) -> None:
         await member.settled.wait()
         if not self._listening and self._office.all_ready(len(self._listeners)):
@@ -110,7 +124,8 @@ class Supervisor:
         """A worker that cannot even begin would not do better the next time."""
         self._failure = StoreFailed("A worker could not start: what it wrote above says why.")
         self._stop.set()
-        self._pass_on(signal.SIGTERM)
+        for member in self._office.members.values():
+            member.stop(signal.SIGTERM)
 
     # --- signals ---
 
@@ -122,11 +137,10 @@ class Supervisor:
             # From here on a worker that stops listening takes its queue with it: nobody would accept what is in it.
             for listener in self._listeners:
                 listener.close()
-            asyncio.get_running_loop().call_later(
-                self._settings.server.drain_timeout_s + _MARGIN_S, self._pass_on, signal.SIGKILL
-            )
-        self._pass_on(number)
-
-    def _pass_on(self, number: int) -> None:
+            asyncio.get_running_loop().call_later(self._settings.server.drain_timeout_s + _MARGIN_S, self._kill)
         for member in self._office.members.values():
-            member.signal(number)
+            member.stop(number)
+
+    def _kill(self) -> None:
+        for member in self._office.members.values():
+            member.signal(signal.SIGKILL)
