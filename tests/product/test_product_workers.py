@@ -6,6 +6,7 @@ import asyncio
 import http.client
 import json
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -282,9 +283,26 @@ async def test_a_worker_that_cannot_start_again_says_why_and_is_tried_again(gate
         await asyncio.sleep(0.05)
     assert "greeting/1.0.0.yaml" in gateway.log
     assert "Traceback" not in gateway.log
-    assert json.loads(get(gateway, "/health"))["store"]["writable"]
+    assert await Caller(gateway, "wide").ask_many(40) == {"ok": 40}  # none waits for that worker
     broken.unlink()
     until_all_serve(gateway)
+    assert await Caller(gateway, "wide").ask_many(40) == {"ok": 40}
+
+
+async def test_a_process_that_is_not_to_be_had_is_tried_for_again(gateway: Gateway) -> None:
+    supervisor = gateway.process.pid
+    limits = resource.prlimit(supervisor, resource.RLIMIT_NOFILE)
+    resource.prlimit(supervisor, resource.RLIMIT_NOFILE, (8, limits[1]))
+    try:
+        os.kill(workers_of(gateway)[0]["pid"], signal.SIGKILL)
+        give_up_s = time.monotonic() + 20
+        while "a worker cannot be started" not in gateway.log:
+            assert time.monotonic() < give_up_s, gateway.log
+            await asyncio.sleep(0.05)
+    finally:
+        resource.prlimit(supervisor, resource.RLIMIT_NOFILE, limits)
+    until_all_serve(gateway)
+    assert await Caller(gateway, "wide").ask_many(20) == {"ok": 20}
 
 
 def test_a_gateway_that_is_stopped_while_its_workers_start_ends_without_a_word_too_much(tmp_path: Path) -> None:

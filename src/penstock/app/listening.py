@@ -50,6 +50,25 @@ def bind_each(host: str, port: int, count: int) -> list[socket.socket]:
     return listeners
 
 
+def bind_again(listener: socket.socket) -> socket.socket:
+    """A socket on the same shared address that listens only when somebody serves on it; ``listener`` is closed.
+
+    Raises ``OSError``, and then ``listener`` stays as it is.
+    """
+    again = socket.socket(listener.family)
+    try:
+        if again.family == socket.AF_INET6:
+            again.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        again.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        again.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        again.bind(listener.getsockname())
+    except BaseException:
+        again.close()
+        raise
+    listener.close()
+    return again
+
+
 def shown(listener: socket.socket) -> str:
     """The address as a URL."""
     host, port = listener.getsockname()[:2]

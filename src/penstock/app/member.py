@@ -26,13 +26,13 @@ _HUNG_S = 30.0
 
 
 class Member:
-    """Lives as long as its process. ``ready`` is set when it listens, ``settled`` when it listens or is gone."""
+    """Lives as long as its process. ``ready`` while it listens, ``settled`` from when it listens or is gone."""
 
     def __init__(self, number: int, clerk: Clerk, handlers: Handlers, on_failed: Callable[[Exception], None]) -> None:
         self.number = number
         self.clerk = clerk
         self.started_at_s = time.monotonic()
-        self.ready = False
+        self.ready = self.listened = False
         self.settled = asyncio.Event()
         self.totals = Totals()
         self._gone = asyncio.Event()
@@ -47,12 +47,15 @@ class Member:
         return 0 if self._process is None else self._process.pid
 
     async def start(self, listener: socket.socket, config: Config) -> None:
-        """Spawn the process, in a session of its own: a terminal's signals go to the supervisor alone."""
+        """Spawn the process, in a session of its own: a terminal's signals go to the supervisor alone.
+
+        Raises ``OSError``. ``listener`` may be closed meanwhile.
+        """
         ours, theirs = socket.socketpair()
-        with theirs:
+        with theirs, listener.dup() as door:
             ours.setblocking(False)
             await asyncio.get_running_loop().create_unix_connection(lambda: self.channel, sock=ours)
-            files = (theirs.fileno(), listener.fileno())
+            files = (theirs.fileno(), door.fileno())
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 # -P: a module that lies in the folder of the config is not ours.
@@ -109,7 +112,7 @@ class Member:
                 self._process.send_signal(number)
 
     def _listens(self, _message: m.Ready) -> None:
-        self.ready = True
+        self.ready = self.listened = True
         self.settled.set()
 
     async def _ask_totals(self, limit_s: float) -> None:

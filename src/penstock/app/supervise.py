@@ -6,11 +6,10 @@ import asyncio
 import signal
 import socket
 import time
-from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 
 from penstock.app.environment import Config, proxies
-from penstock.app.listening import bind_each, shown
+from penstock.app.listening import bind_again, bind_each, shown
 from penstock.app.member import Member
 from penstock.app.office import Office
 from penstock.app.owned import OwnedStore
@@ -30,7 +29,8 @@ async def supervise(config: Config, text: str, settings: Settings, logger: Logge
     """Serve with workers until SIGTERM or SIGINT. Raises ``ConfigError`` and ``StoreFailed`` before anything is served."""
     server = settings.server
     with ExitStack() as opened:
-        listeners = [opened.enter_context(listener) for listener in bind_each(server.host, server.port, server.workers)]
+        listeners = bind_each(server.host, server.port, server.workers)
+        opened.callback(_close, listeners)
         owned = await OwnedStore.open(settings, load_pepper(settings), logger)
         try:
             proxies(config.env, logger)
@@ -45,7 +45,7 @@ class Supervisor:
     """Starts workers, replaces those that die, and passes signals on. Each place has a listener that outlives them."""
 
     def __init__(
-        self, config: Config, settings: Settings, listeners: Sequence[socket.socket], office: Office, logger: Logger
+        self, config: Config, settings: Settings, listeners: list[socket.socket], office: Office, logger: Logger
     ) -> None:
         self._config = config
         self._settings = settings
@@ -85,6 +85,8 @@ class Supervisor:
             if not self._listening:
                 self._give_up()
                 return
+            if not member.listened:
+                self._take_out(number)
             lived_s = time.monotonic() - member.started_at_s
             deaths = deaths + 1 if lived_s < _YOUNG_S else 0
             self._office.replace(member, status, lived_s)
@@ -113,6 +115,11 @@ class Supervisor:
             task.cancel()
         return status
 
+    def _take_out(self, number: int) -> None:
+        """Let connections go to the other places: a worker that could not begin may not be able to the next time."""
+        with suppress(OSError):  # as it was, then
+            self._listeners[number] = bind_again(self._listeners[number])
+
     async def _tell_when_all_listen(self, member: Member) -> None:
         await member.settled.wait()
         if not self._listening and self._office.all_ready(len(self._listeners)):
@@ -135,8 +142,7 @@ class Supervisor:
             self._logger.info("draining", signal=number.name, calls=calls)
             self._stop.set()
             # From here on a worker that stops listening takes its queue with it: nobody would accept what is in it.
-            for listener in self._listeners:
-                listener.close()
+            _close(self._listeners)
             asyncio.get_running_loop().call_later(self._settings.server.drain_timeout_s + _MARGIN_S, self._kill)
         for member in self._office.members.values():
             member.stop(number)
@@ -144,3 +150,8 @@ class Supervisor:
     def _kill(self) -> None:
         for member in self._office.members.values():
             member.signal(signal.SIGKILL)
+
+
+def _close(listeners: list[socket.socket]) -> None:
+    for listener in listeners:
+        listener.close()

@@ -154,6 +154,15 @@ async def test_an_answer_is_not_late_because_the_process_that_waits_was_stopped(
     assert await waiting == b"text"
 
 
+async def test_what_is_said_before_the_other_end_is_there_is_heard_when_it_is() -> None:
+    asking, answering = make_channel({}), make_channel({m.Scrape: lambda _: b"text"})
+    waiting = asyncio.ensure_future(asking.ask(m.Scrape(), bytes))
+    await asyncio.sleep(0.01)
+    link(asking, answering)
+    async with asyncio.timeout(1):
+        assert await waiting == b"text"
+
+
 async def test_nobody_is_asked_who_has_stopped_reading() -> None:
     channel, answering = linked({m.Scrape: lambda _: b"text"})
     channel.BACKLOG_BYTES = 100

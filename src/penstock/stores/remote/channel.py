@@ -135,8 +135,10 @@ class Channel(asyncio.Protocol):
         self._outgoing.append((number, message))
 
     def _flush(self) -> None:
+        if self._transport is None:  # it is said when there is somebody to hear it
+            return
         outgoing, self._outgoing = self._outgoing, []
-        if outgoing and self._transport is not None and not self._transport.is_closing():
+        if outgoing and not self._transport.is_closing():
             frame = bytearray(_LENGTH_BYTES)
             _ENCODER.encode_into(outgoing, frame, _LENGTH_BYTES)
             frame[:_LENGTH_BYTES] = (len(frame) - _LENGTH_BYTES).to_bytes(_LENGTH_BYTES, "little")
@@ -158,6 +160,7 @@ class Channel(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
         self._transport = cast("asyncio.Transport", transport)
+        self._flush()
 
     def data_received(self, data: bytes) -> None:
         """Take apart what has come."""
