@@ -114,6 +114,7 @@ class Member:
     def _listens(self, _message: m.Ready) -> None:
         self.ready = self.listened = True
         self.settled.set()
+        self.clerk.look()
 
     async def _ask_totals(self, limit_s: float) -> None:
         # Kept as it arrives: what comes behind it is newer.
