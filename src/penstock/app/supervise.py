@@ -88,7 +88,7 @@ class Supervisor:
             if not member.listened:
                 self._take_out(number)
             lived_s = time.monotonic() - member.started_at_s
-            deaths = deaths + 1 if lived_s < _YOUNG_S else 0
+            deaths = deaths + 1 if status != 0 and lived_s < _YOUNG_S else 0
             self._office.replace(member, status, lived_s)
             with suppress(TimeoutError):
                 async with asyncio.timeout(_PAUSES_S[min(deaths, len(_PAUSES_S) - 1)]):

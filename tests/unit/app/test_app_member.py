@@ -17,7 +17,7 @@ from support.linked import LinkedOwner, link, make_channel
 
 def make_member() -> Member:
     owner = LinkedOwner(HandClock())
-    return Member(0, Clerk(owner, owner.lender, on_loss=owner.lost.append), {}, pytest.fail)
+    return Member(0, Clerk(owner, owner.lender, on_loss=owner.lost.append), {}, lambda error: pytest.fail(str(error)))
 
 
 async def test_a_report_does_not_replace_the_last_count_that_came_with_it() -> None:
