@@ -6,8 +6,10 @@ import asyncio
 import http.client
 import json
 import os
+import resource
 import signal
 import socket
+import subprocess
 import time
 import urllib.error
 import urllib.request
@@ -23,7 +25,7 @@ import pytest
 
 from penstock.app.listening import bind_each
 from penstock.config import ConfigError
-from support.server import Gateway, running
+from support.server import Gateway, environment, penstock, running
 
 CONFIG = """
 server: {workers: 2, debug: true, log_format: json, drain_timeout_s: 5}
@@ -268,6 +270,61 @@ async def test_a_reload_is_taken_by_every_worker_or_by_none(gateway: Gateway) ->
     assert await Caller(gateway, "wide").ask_many(20) == {"ok": 20}
     path.write_text(CONFIG)
     await reload(gateway)
+
+
+async def test_a_worker_that_cannot_start_again_says_why_and_is_tried_again(gateway: Gateway) -> None:
+    broken = gateway.folder / "prompts" / "greeting" / "1.0.0.yaml"
+    broken.parent.mkdir(parents=True)
+    broken.write_text("messages: [")
+    os.kill(workers_of(gateway)[0]["pid"], signal.SIGKILL)
+    give_up_s = time.monotonic() + 20
+    while '"exit_status": 1' not in gateway.log:
+        assert time.monotonic() < give_up_s, gateway.log
+        await asyncio.sleep(0.05)
+    assert "greeting/1.0.0.yaml" in gateway.log
+    assert "Traceback" not in gateway.log
+    assert await Caller(gateway, "wide").ask_many(40) == {"ok": 40}  # none waits for that worker
+    broken.unlink()
+    until_all_serve(gateway)
+    assert await Caller(gateway, "wide").ask_many(40) == {"ok": 40}
+
+
+async def test_a_process_that_is_not_to_be_had_is_tried_for_again(gateway: Gateway) -> None:
+    supervisor = gateway.process.pid
+    limits = resource.prlimit(supervisor, resource.RLIMIT_NOFILE)
+    resource.prlimit(supervisor, resource.RLIMIT_NOFILE, (8, limits[1]))
+    try:
+        os.kill(workers_of(gateway)[0]["pid"], signal.SIGKILL)
+        give_up_s = time.monotonic() + 20
+        while "a worker cannot be started" not in gateway.log:
+            assert time.monotonic() < give_up_s, gateway.log
+            await asyncio.sleep(0.05)
+    finally:
+        resource.prlimit(supervisor, resource.RLIMIT_NOFILE, limits)
+    until_all_serve(gateway)
+    assert await Caller(gateway, "wide").ask_many(20) == {"ok": 20}
+
+
+def test_a_gateway_that_is_stopped_while_its_workers_start_ends_without_a_word_too_much(tmp_path: Path) -> None:
+    path = tmp_path / "penstock.yaml"
+    path.write_text(CONFIG)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        process = subprocess.Popen(
+            penstock("serve", "--config", str(path), "--port", "0"),
+            cwd=tmp_path,
+            env=environment(),
+            stdin=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+        )
+        give_up_s = time.monotonic() + 20
+        while not list(tmp_path.glob("*.run.json")):
+            assert time.monotonic() < give_up_s
+            time.sleep(0.005)
+        process.send_signal(number)
+        _, said = process.communicate(timeout=10)
+        assert process.returncode == 0, said
+        assert b"Traceback" not in said
+        next(tmp_path.glob("*.run.json")).unlink()
 
 
 async def test_a_stopped_gateway_has_drained_every_worker_and_leaves_none(tmp_path: Path) -> None:

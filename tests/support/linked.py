@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -106,9 +107,9 @@ class LinkedWorker:
 class LinkedOwner:
     """The state that workers share. Without ``folder`` there is no log."""
 
-    def __init__(self, clock: Clock, folder: Path | None = None) -> None:
+    def __init__(self, clock: Clock, folder: Path | None = None, *, sync: Callable[[int], None] = os.fdatasync) -> None:
         self._clock = clock
-        self._log = None if folder is None else SegmentLog(folder, KEY)
+        self._log = None if folder is None else SegmentLog(folder, KEY, sync=sync)
         self.lost: list[Exception] = []
         self.addresses = MemoryCounters(clock)
         self.admissions = MemoryAdmissions(MemoryCounters(clock))

@@ -45,8 +45,8 @@ async def _serve_on(
         gateway.take(gateway.prepare(settings), generation)
 
     reloader = Reloader(config, settings, owned, apply, logger)
-    reloader.report(None)
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reloader.on_signal)
+    reloader.report(None)  # from here on somebody may send it
 
     def listening() -> None:
         logger.info("listening", url=shown(listener), version=VERSION)

@@ -21,9 +21,13 @@ _BIND_CURES: Mapping[int, tuple[str, str]] = {
 
 def bind(host: str, port: int) -> socket.socket:
     """A listening socket. Raises ``ConfigError`` for an address that is not to be had."""
+    return _bind(host, port, shared=False)
+
+
+def _bind(host: str, port: int, *, shared: bool) -> socket.socket:
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        return socket.create_server(address[:2], family=family, backlog=BACKLOG)
+        return socket.create_server(address[:2], family=family, backlog=BACKLOG, reuse_port=shared)
     except OSError as error:
         number = error.errno or 0
         # The text of `create_server` says the address again; names that cannot be resolved have numbers of their own.
@@ -40,12 +44,9 @@ def bind_each(host: str, port: int, count: int) -> list[socket.socket]:
     """
     # Whoever shares the port would be let in beside: one that is alone tells of another gateway.
     with bind(host, port) as alone:
-        family, address = alone.family, alone.getsockname()[:2]
+        address, port = alone.getsockname()[:2]
     with ExitStack() as opened:
-        listeners = [
-            opened.enter_context(socket.create_server(address, family=family, backlog=BACKLOG, reuse_port=True))
-            for _ in range(count)
-        ]
+        listeners = [opened.enter_context(_bind(address, port, shared=True)) for _ in range(count)]
         opened.pop_all()
     return listeners
 
@@ -57,6 +58,25 @@ def doors(listener: socket.socket) -> list[socket.socket]:
     relays hundreds of streams takes 20 ms: 1,000 opened together had p99 2.2 s to the first byte with one, 0.5 s so.
     """
     return [listener, *(listener.dup() for _ in range(_DOORS - 1))]
+
+
+def bind_again(listener: socket.socket) -> socket.socket:
+    """A socket on the same shared address that listens only when somebody serves on it; ``listener`` is closed.
+
+    Raises ``OSError``, and then ``listener`` stays as it is.
+    """
+    again = socket.socket(listener.family)
+    try:
+        if again.family == socket.AF_INET6:
+            again.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        again.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        again.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        again.bind(listener.getsockname())
+    except BaseException:
+        again.close()
+        raise
+    listener.close()
+    return again
 
 
 def shown(listener: socket.socket) -> str:

@@ -26,13 +26,13 @@ _HUNG_S = 30.0
 
 
 class Member:
-    """Lives as long as its process. ``ready`` is set when it listens, ``settled`` when it listens or is gone."""
+    """Lives as long as its process. ``ready`` while it listens, ``settled`` from when it listens or is gone."""
 
     def __init__(self, number: int, clerk: Clerk, handlers: Handlers, on_failed: Callable[[Exception], None]) -> None:
         self.number = number
         self.clerk = clerk
         self.started_at_s = time.monotonic()
-        self.ready = False
+        self.ready = self.listened = False
         self.settled = asyncio.Event()
         self.totals = Totals()
         self._gone = asyncio.Event()
@@ -47,15 +47,19 @@ class Member:
         return 0 if self._process is None else self._process.pid
 
     async def start(self, listener: socket.socket, config: Config) -> None:
-        """Spawn the process, in a session of its own: a terminal's signals go to the supervisor alone."""
+        """Spawn the process, in a session of its own: a terminal's signals go to the supervisor alone.
+
+        Raises ``OSError``. ``listener`` may be closed meanwhile.
+        """
         ours, theirs = socket.socketpair()
-        with theirs:
+        with theirs, listener.dup() as door:
             ours.setblocking(False)
             await asyncio.get_running_loop().create_unix_connection(lambda: self.channel, sock=ours)
-            files = (theirs.fileno(), listener.fileno())
+            files = (theirs.fileno(), door.fileno())
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable,
-                *("-m", "penstock.app.worker", str(self.number), *map(str, files), str(config.path)),
+                # -P: a module that lies in the folder of the config is not ours.
+                *("-P", "-m", "penstock.app.worker", str(self.number), *map(str, files), str(config.path)),
                 pass_fds=files,
                 env=dict(config.env),
                 stdin=asyncio.subprocess.DEVNULL,
@@ -69,30 +73,37 @@ class Member:
         with suppress(TimeoutError):
             async with asyncio.timeout(_LAST_WORDS_S):
                 await self._gone.wait()
+        self.end()
+        return status
+
+    def end(self) -> None:
+        """There is no process, or none any more."""
         self.channel.close()
         self.ready = False
         self.settled.set()
         self.totals.in_flight = self.totals.tasks = 0
         self.clerk.lose()
-        return status
 
-    async def report(self, limit_s: float) -> Totals:
-        """What it has counted, or what it last said when it does not answer."""
+    async def report(self, limit_s: float) -> None:
+        """Bring ``totals`` up to date; they are what it last said when it does not answer."""
         with suppress(StoreFailed):
-            self.totals = await self.channel.ask(m.Report(), Totals, limit_s=limit_s)
-        return self.totals
+            await self._ask_totals(limit_s)
 
     async def follow(self, on_hung: Callable[[Member], None]) -> None:
-        """Know what it has counted, should it die, and kill it when its loop stands still."""
-        await self.settled.wait()
+        """Know what it has counted, should it die, and kill it when its loop stands still, or never begins."""
         while not self.channel.lost:
             await asyncio.sleep(_REPORT_EVERY_S)
+            self.clerk.look()
             try:
-                self.totals = await self.channel.ask(m.Report(), Totals, limit_s=_HUNG_S)
+                await self._ask_totals(_HUNG_S)
             except StoreFailed:
-                if not self.channel.lost:
+                if not self.channel.paused and not self.channel.lost:  # paused: it may answer, and is not heard
                     on_hung(self)
                     self.signal(signal.SIGKILL)
+
+    def stop(self, number: int) -> None:
+        """Make it drain and end. One that serves nothing yet ends at once, without a traceback of a SIGINT."""
+        self.signal(number if self.ready else signal.SIGTERM)
 
     def signal(self, number: int) -> None:
         """Send a signal to a process that may be gone."""
@@ -101,8 +112,16 @@ class Member:
                 self._process.send_signal(number)
 
     def _listens(self, _message: m.Ready) -> None:
-        self.ready = True
+        self.ready = self.listened = True
         self.settled.set()
+        self.clerk.look()
+
+    async def _ask_totals(self, limit_s: float) -> None:
+        # Kept as it arrives: what comes behind it is newer.
+        await self.channel.ask(m.Report(), Totals, limit_s=limit_s, on_reply=self._keep)
 
     def _counted(self, message: m.Counted) -> None:
-        self.totals = msgspec.msgpack.decode(message.totals, type=Totals)
+        self._keep(msgspec.msgpack.decode(message.totals, type=Totals))
+
+    def _keep(self, totals: Totals) -> None:
+        self.totals = totals

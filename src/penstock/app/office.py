@@ -36,7 +36,6 @@ class Office:
         self._text = text
         self._generation = 1
         self._policy = settings.policy()
-        self._workers = settings.server.workers
         self._faults: dict[str, Fault | None] = {}
         self._lender = Lender(owned.budgets, self._recall)
         self._departed = Totals()
@@ -64,7 +63,7 @@ class Office:
         del self.members[member.number]
         self._departed.add(member.totals)
 
-    def replace(self, member: Member, status: int, lived_s: float) -> None:
+    def replace(self, member: Member, status: int | None, lived_s: float) -> None:
         """Tell of a worker that ended though nobody has asked the gateway to stop."""
         self._restarts += 1
         facts = {"worker": member.number, "pid": member.pid, "exit_status": status, "lived_s": round(lived_s, 1)}
@@ -126,13 +125,15 @@ class Office:
 
     async def _query(self, message: m.Query) -> AuditPage:
         # What another worker has answered before this was asked is then in the log.
-        await self._reports()
+        await self._hear_reports()
         return await self.owned.audit(message.query)
 
     async def _scrape(self, _message: m.Scrape) -> bytes:
         from penstock.telemetry.exposition import render  # noqa: PLC0415 - 4 MB that only a scrape needs
 
-        totals = summed([self._departed, *await self._reports()])
+        await self._hear_reports()
+        # Looked at only now: a worker that has died meanwhile is among the departed.
+        totals = summed([self._departed, *(member.totals for member in self.members.values())])
         totals.audit_lost += self.owned.lost
         gauges = Gauges(
             version=VERSION,
@@ -172,8 +173,8 @@ class Office:
             self._alerted_on[message.tenant] = day
             self.owned.alert(message.tenant, message.spent, message.held, message.limit)
 
-    async def _reports(self) -> list[Totals]:
-        return await asyncio.gather(*(member.report(_SCRAPE_S) for member in self.members.values()))
+    async def _hear_reports(self) -> None:
+        await asyncio.gather(*(member.report(_SCRAPE_S) for member in self.members.values()))
 
     async def _recall(self, account: Account, tenant: str) -> None:
         asked = [

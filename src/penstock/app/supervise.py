@@ -6,11 +6,10 @@ import asyncio
 import signal
 import socket
 import time
-from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 
 from penstock.app.environment import Config, proxies
-from penstock.app.listening import bind_each, shown
+from penstock.app.listening import bind_again, bind_each, shown
 from penstock.app.member import Member
 from penstock.app.office import Office
 from penstock.app.owned import OwnedStore
@@ -30,7 +29,8 @@ async def supervise(config: Config, text: str, settings: Settings, logger: Logge
     """Serve with workers until SIGTERM or SIGINT. Raises ``ConfigError`` and ``StoreFailed`` before anything is served."""
     server = settings.server
     with ExitStack() as opened:
-        listeners = [opened.enter_context(listener) for listener in bind_each(server.host, server.port, server.workers)]
+        listeners = bind_each(server.host, server.port, server.workers)
+        opened.callback(_close, listeners)
         owned = await OwnedStore.open(settings, load_pepper(settings), logger)
         try:
             proxies(config.env, logger)
@@ -45,7 +45,7 @@ class Supervisor:
     """Starts workers, replaces those that die, and passes signals on. Each place has a listener that outlives them."""
 
     def __init__(
-        self, config: Config, settings: Settings, listeners: Sequence[socket.socket], office: Office, logger: Logger
+        self, config: Config, settings: Settings, listeners: list[socket.socket], office: Office, logger: Logger
     ) -> None:
         self._config = config
         self._settings = settings
@@ -61,8 +61,8 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         owned = self._office.owned
         reloader = Reloader(self._config, self._settings, owned, self._office.apply, self._logger)
-        reloader.report(None)
         loop.add_signal_handler(signal.SIGHUP, reloader.on_signal)
+        reloader.report(None)  # from here on somebody may send it
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._on_signal, number)
         owned.record("gateway_started", version=VERSION, digest=self._settings.digest, workers=len(self._listeners))
@@ -78,26 +78,47 @@ class Supervisor:
         deaths = 0
         while not self._stop.is_set():
             member = await self._office.admit(number)
-            await member.start(self._listeners[number], self._config)
-            beside = [
-                asyncio.create_task(member.follow(self._office.on_hung)),
-                asyncio.create_task(self._tell_when_all_listen(member)),
-            ]
-            status = await member.wait()
-            for task in beside:
-                task.cancel()
+            status = await self._run(member)
             self._office.dismiss(member)
             if self._stop.is_set():
                 return
             if not self._listening:
                 self._give_up()
                 return
+            if not member.listened:
+                self._take_out(number)
             lived_s = time.monotonic() - member.started_at_s
-            deaths = deaths + 1 if lived_s < _YOUNG_S else 0
+            deaths = deaths + 1 if status != 0 and lived_s < _YOUNG_S else 0
             self._office.replace(member, status, lived_s)
             with suppress(TimeoutError):
                 async with asyncio.timeout(_PAUSES_S[min(deaths, len(_PAUSES_S) - 1)]):
                     await self._stop.wait()
+
+    async def _run(self, member: Member) -> int | None:
+        """The exit status of a worker; ``None`` when there was no process to be had."""
+        if self._stop.is_set():  # the listeners are closed
+            return None
+        try:
+            await member.start(self._listeners[member.number], self._config)
+        except OSError as error:  # too many processes, no memory: there may be later
+            self._logger.error("a worker cannot be started", worker=member.number, reason=error.strerror)  # noqa: TRY400
+            member.end()
+            return None
+        if self._stop.is_set():  # its signal went to the workers that were there then
+            member.stop(signal.SIGTERM)
+        beside = [
+            asyncio.create_task(member.follow(self._office.on_hung)),
+            asyncio.create_task(self._tell_when_all_listen(member)),
+        ]
+        status = await member.wait()
+        for task in beside:
+            task.cancel()
+        return status
+
+    def _take_out(self, number: int) -> None:
+        """Let connections go to the other places: a worker that could not begin may not be able to the next time."""
+        with suppress(OSError):  # as it was, then
+            self._listeners[number] = bind_again(self._listeners[number])
 
     async def _tell_when_all_listen(self, member: Member) -> None:
         await member.settled.wait()
@@ -110,7 +131,8 @@ class Supervisor:
         """A worker that cannot even begin would not do better the next time."""
         self._failure = StoreFailed("A worker could not start: what it wrote above says why.")
         self._stop.set()
-        self._pass_on(signal.SIGTERM)
+        for member in self._office.members.values():
+            member.stop(signal.SIGTERM)
 
     # --- signals ---
 
@@ -120,13 +142,16 @@ class Supervisor:
             self._logger.info("draining", signal=number.name, calls=calls)
             self._stop.set()
             # From here on a worker that stops listening takes its queue with it: nobody would accept what is in it.
-            for listener in self._listeners:
-                listener.close()
-            asyncio.get_running_loop().call_later(
-                self._settings.server.drain_timeout_s + _MARGIN_S, self._pass_on, signal.SIGKILL
-            )
-        self._pass_on(number)
-
-    def _pass_on(self, number: int) -> None:
+            _close(self._listeners)
+            asyncio.get_running_loop().call_later(self._settings.server.drain_timeout_s + _MARGIN_S, self._kill)
         for member in self._office.members.values():
-            member.signal(number)
+            member.stop(number)
+
+    def _kill(self) -> None:
+        for member in self._office.members.values():
+            member.signal(signal.SIGKILL)
+
+
+def _close(listeners: list[socket.socket]) -> None:
+    for listener in listeners:
+        listener.close()

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import signal
 import socket
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +25,7 @@ from penstock.app.listening import doors
 from penstock.app.server import Server, abandon
 from penstock.app.works import Works
 from penstock.config import ConfigError, load_pepper
-from penstock.core.errors import StoreFailed
+from penstock.core.errors import NotFound, StoreFailed
 from penstock.core.policy import Policy
 from penstock.core.ports import AuditPage, AuditQuery, Fault
 from penstock.stores.remote import messages as m
@@ -99,8 +101,11 @@ class Worker:
             self.gateway = RunningGateway(compose(settings, works), works, RemoteControl(self.channel))
             self.gateway.generation = beginning.generation
             for provider, fault in beginning.faults.items():
-                self.gateway.set_own_fault(provider, fault)
+                with suppress(NotFound):  # set while a config without it was taken
+                    self.gateway.set_own_fault(provider, fault)
             self.server = Server(self.gateway, self.addresses, logger, on_listening=self._listens)
+            if self.channel.lost:  # meanwhile
+                self._lost()
             await self.server.serve(doors(listener))
         finally:
             await works.aclose()
@@ -179,5 +184,9 @@ async def _main(number: str, channel_file: str, listener_file: str, path: str) -
 
 
 if __name__ == "__main__":
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_main(*sys.argv[1:]))
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # for the supervisor alone, whoever else it is sent to
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_main(*sys.argv[1:]))
+    except (ConfigError, StoreFailed) as error:
+        sys.exit(str(error))

@@ -27,7 +27,7 @@ from penstock.stores.segment_file import SegmentWriter, read_again, read_batch
 
 _DEFAULT_SEGMENT_BYTES = 64 * 1024 * 1024
 _FULL = "The gateway's ledger is behind its disk: retry in a moment."
-_FAILED = "The gateway's ledger cannot be written: calls stop until an operator has looked at its disk."
+FAILED = "The gateway's ledger cannot be written: calls stop until an operator has looked at its disk."
 _CLOSED = "The gateway is shutting down."
 
 
@@ -188,11 +188,11 @@ class SegmentLog:
 
     def _fail(self, error: Exception) -> None:
         with self._lock:
-            self._refusal = _FAILED
+            self._refusal = FAILED
             self._pending.clear()
             waiters, self._waiters = self._waiters, []
         for _, loop, future in waiters:
-            _resolve(loop, future, StoreFailed(_FAILED))
+            _resolve(loop, future, StoreFailed(FAILED))
         with suppress(OSError):
             self._writer.close()
         if self._on_failure is not None:

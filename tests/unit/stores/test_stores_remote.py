@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -131,8 +133,45 @@ async def test_whoever_waits_is_told_when_the_other_end_is_gone() -> None:
 
 async def test_an_answer_that_does_not_come_is_not_waited_for_for_ever() -> None:
     channel, _ = linked({m.Scrape: lambda _: asyncio.sleep(60)})
+    channel.WATCH_S = 0.02
     with pytest.raises(StoreFailed, match="does not answer"):
         await channel.ask(m.Scrape(), bytes, limit_s=0.05)
+
+
+async def test_an_answer_is_not_late_because_the_process_that_waits_was_stopped() -> None:
+    gate = asyncio.Event()
+
+    async def answer(_message: m.Scrape) -> bytes:
+        await gate.wait()
+        return b"text"
+
+    channel, _ = linked({m.Scrape: answer})
+    channel.WATCH_S = 0.05
+    waiting = asyncio.ensure_future(channel.ask(m.Scrape(), bytes, limit_s=0.1))
+    await asyncio.sleep(0.01)
+    gate.set()
+    time.sleep(0.3)  # noqa: ASYNC251 - the whole process stands still
+    assert await waiting == b"text"
+
+
+async def test_what_is_said_before_the_other_end_is_there_is_heard_when_it_is() -> None:
+    asking, answering = make_channel({}), make_channel({m.Scrape: lambda _: b"text"})
+    waiting = asyncio.ensure_future(asking.ask(m.Scrape(), bytes))
+    await asyncio.sleep(0.01)
+    link(asking, answering)
+    async with asyncio.timeout(1):
+        assert await waiting == b"text"
+
+
+async def test_nobody_is_asked_who_has_stopped_reading() -> None:
+    channel, answering = linked({m.Scrape: lambda _: b"text"})
+    channel.BACKLOG_BYTES = 100
+    answering.pause()
+    channel.tell(m.Record(b"-" * 200))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    with pytest.raises(StoreFailed, match="does not answer"):
+        await channel.ask(m.Scrape(), bytes)
 
 
 # --- the log ---
@@ -164,6 +203,40 @@ async def test_a_log_that_fails_is_refused_by_every_worker_that_finds_out(tmp_pa
         worker.log.append({"event_type": "b"})
     with pytest.raises(StoreFailed):
         await worker.log.flushed(1)
+
+
+async def test_a_log_that_fails_is_refused_by_a_worker_that_has_nothing_to_say(tmp_path: Path) -> None:
+    owner = LinkedOwner(HandClock(), tmp_path)
+    worker = owner.worker()
+    worker.clerk.look()
+    await asyncio.sleep(0.01)
+    assert worker.log.writable
+    owner.log.close()
+    worker.clerk.look()
+    await asyncio.sleep(0.01)
+    assert not worker.log.writable
+
+
+async def test_a_worker_goes_on_when_a_disk_that_was_slow_is_back(tmp_path: Path) -> None:
+    back = threading.Event()
+
+    def wait(_file: int) -> None:
+        back.wait(10)
+
+    owner = LinkedOwner(HandClock(), tmp_path, sync=wait)
+    owner.log.QUEUE_RECORDS = 100
+    owner.log.FLUSH_S = 0.05
+    worker = owner.worker()
+    for number in range(200):
+        worker.log.append({"event_type": "a", "number": number})
+        await asyncio.sleep(0.001)
+    await asyncio.sleep(0.1)
+    assert worker.log.writable
+    back.set()
+    await worker.log.flushed(worker.log.sequence)
+    assert [record["number"] for record in read_log(owner.log)] == list(range(200))
+    assert owner.lost == []
+    owner.log.close()
 
 
 async def test_a_worker_whose_owner_is_gone_appends_nothing(tmp_path: Path) -> None:
@@ -224,3 +297,10 @@ async def test_what_calls_of_a_dead_worker_held_is_spent_and_what_was_free_is_no
     owner.kill(dead)
     assert owner.budgets.spent_nano_usd("acme") == 120
     assert await living.budgets.borrow("acme", 9_880, 10_000) is not None
+
+
+async def test_what_a_worker_has_free_itself_counts_before_it_is_refused() -> None:
+    worker = LinkedOwner(HandClock(20_000.5 * 86_400)).worker()
+    assert await worker.budgets.borrow("acme", 100, 10_000) is not None
+    assert await worker.budgets.borrow("acme", 9_900, 10_000) is not None
+    assert await worker.budgets.borrow("acme", 1, 10_000) is None

@@ -61,6 +61,7 @@ class LeasedBudgets:
             if held is not None:
                 self.settle(held, 0)
 
+        self._give_back(tenant, self._account(tenant))  # too little alone, it may suffice with what the owner has
         asked = Borrow(tenant, amount_nano_usd, limit_nano_usd)
         held: Reservation | None = await self._channel.ask(asked, Lease, on_reply=keep, undo=undo)
         return held

@@ -20,7 +20,6 @@ from penstock.stores.remote.messages import Failed, Message, Reply
 Handlers: TypeAlias = Mapping[type, Callable[[Any], Any]]
 
 _LENGTH_BYTES = 4
-_WATCH_S = 1.0
 GONE = "A part of the gateway is being restarted: retry in a moment."
 _LATE = "A part of the gateway does not answer: retry in a moment."
 _INTERNAL = "The gateway failed to answer: its log says why."
@@ -29,10 +28,13 @@ _ENCODER = msgspec.msgpack.Encoder()
 
 
 class _Asked(Struct):
-    """An ask that waits for its answer until ``due_s`` of the loop's clock."""
+    """An ask that waits for its answer for so many looks at it.
+
+    Looks, not seconds: a process that was itself stopped finds its answers in the socket, and they are not late.
+    """
 
     value: Any
-    due_s: float
+    looks: float
     future: asyncio.Future[Any]
     on_reply: Callable[[Any], Any] | None
     undo: Callable[[Any], None] | None
@@ -46,6 +48,7 @@ class Channel(asyncio.Protocol):
 
     # The other end is not reading any more when so much waits for it.
     BACKLOG_BYTES = 64 * 1024 * 1024
+    WATCH_S = 1.0
 
     def __init__(
         self, handlers: Handlers, *, on_lost: Callable[[], None], on_failed: Callable[[Exception], None]
@@ -61,6 +64,7 @@ class Channel(asyncio.Protocol):
         self._number = 0
         self._watch: asyncio.TimerHandle | None = None
         self._answering: set[asyncio.Task[None]] = set()
+        self.paused = False
         self.lost = False
 
     # --- saying ---
@@ -85,12 +89,14 @@ class Channel(asyncio.Protocol):
         """
         if self.lost:
             raise StoreFailed(GONE)
+        if self.full:
+            raise StoreFailed(_LATE)
         self._number += 1
         future: asyncio.Future[Any] = self._loop.create_future()
-        self._asked[self._number] = _Asked(value, self._loop.time() + limit_s, future, on_reply, undo)
+        self._asked[self._number] = _Asked(value, 1 + limit_s / self.WATCH_S, future, on_reply, undo)
         self._say(self._number, message)
         if self._watch is None:
-            self._watch = self._loop.call_later(_WATCH_S, self._look)
+            self._watch = self._loop.call_later(self.WATCH_S, self._look)
         try:
             return await future
         except asyncio.CancelledError:
@@ -105,11 +111,13 @@ class Channel(asyncio.Protocol):
 
     def pause(self) -> None:
         """Stop listening to the other end."""
+        self.paused = True
         if self._transport is not None:
             self._transport.pause_reading()
 
     def resume(self) -> None:
         """Listen again."""
+        self.paused = False
         if self._transport is not None and not self._transport.is_closing():
             self._transport.resume_reading()
 
@@ -127,8 +135,10 @@ class Channel(asyncio.Protocol):
         self._outgoing.append((number, message))
 
     def _flush(self) -> None:
+        if self._transport is None:  # it is said when there is somebody to hear it
+            return
         outgoing, self._outgoing = self._outgoing, []
-        if outgoing and self._transport is not None and not self._transport.is_closing():
+        if outgoing and not self._transport.is_closing():
             frame = bytearray(_LENGTH_BYTES)
             _ENCODER.encode_into(outgoing, frame, _LENGTH_BYTES)
             frame[:_LENGTH_BYTES] = (len(frame) - _LENGTH_BYTES).to_bytes(_LENGTH_BYTES, "little")
@@ -137,20 +147,20 @@ class Channel(asyncio.Protocol):
     def _look(self) -> None:
         """Give up on answers that are overdue, and look again while there are any."""
         self._watch = None
-        now_s = self._loop.time()
-        for number in [number for number, asked in self._asked.items() if asked.due_s <= now_s]:
+        for asked in self._asked.values():
+            asked.looks -= 1
             # The ask stays known: its answer may still change something here.
-            future = self._asked[number].future
-            if not future.done():
-                future.set_exception(StoreFailed(_LATE))
+            if asked.looks <= 0 and not asked.future.done():
+                asked.future.set_exception(StoreFailed(_LATE))
         if self._asked:
-            self._watch = self._loop.call_later(_WATCH_S, self._look)
+            self._watch = self._loop.call_later(self.WATCH_S, self._look)
 
     # --- hearing ---
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
         self._transport = cast("asyncio.Transport", transport)
+        self._flush()
 
     def data_received(self, data: bytes) -> None:
         """Take apart what has come."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Protocol
 
 from penstock.core.errors import StoreFailed
@@ -13,7 +14,7 @@ from penstock.stores.memory import MemoryAdmissions, MemoryCounters
 from penstock.stores.remote import messages as m
 from penstock.stores.remote.channel import Channel, Handlers
 from penstock.stores.remote.lender import Account, Lender
-from penstock.stores.segments import SegmentLog
+from penstock.stores.segments import FAILED, SegmentLog
 
 
 class OwnedState(Protocol):
@@ -74,15 +75,19 @@ class Clerk:
         if self._waiting is not None:
             self._waiting.cancel()
 
+    def look(self) -> None:
+        """Tell the worker when nothing can be logged any more, once: it may not have tried yet."""
+        if not self._refused and not self._state.log.writable and self._channel is not None:
+            self._refused = True
+            self._channel.tell(m.Refuse(FAILED))
+
     def _record(self, message: m.Record) -> None:
         log = self._state.log
         try:
             log.append_line(message.line)
         except StoreFailed as error:
             self._on_loss(error)
-            if not self._refused and self._channel is not None:
-                self._refused = True
-                self._channel.tell(m.Refuse(error.message))
+            self.look()
             return
         if log.behind and self._waiting is None and self._channel is not None:
             # What the worker says from here on waits in its socket, and in the end its appends are refused.
@@ -90,10 +95,12 @@ class Clerk:
             self._waiting = asyncio.create_task(self._wait(self._channel))
 
     async def _wait(self, channel: Channel) -> None:
+        log = self._state.log
         try:
-            await self._state.log.flushed(self._state.log.sequence)
-        except StoreFailed as error:
-            channel.tell(m.Refuse(error.message))
+            while log.behind and log.writable:
+                with suppress(StoreFailed):  # a disk that is slow may come back; one that failed is told of
+                    await log.flushed(log.sequence)
+            self.look()
         finally:
             self._waiting = None
             channel.resume()

@@ -62,8 +62,12 @@ class Lender:
                 grant.held += message.amount
             return
         taken = self._budgets.reserve(message.tenant, message.amount, None)
-        if taken is not None and taken.day == message.day:
+        if taken is None:
+            return
+        if taken.day == message.day:
             self._grant(account, message.tenant, message.day).held += message.amount
+        else:  # midnight has come in between
+            self._budgets.settle(taken, 0)
 
     def settle(self, account: Account, message: Settle) -> None:
         """A call of that worker is over."""
