@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 import uvicorn
 
-from penstock.app.collector import settle_collector, spare_what_is_here
 from penstock.app.gateway import RunningGateway
 from penstock.app.listening import BACKLOG
+from penstock.app.memory import settle_memory, spare_what_is_here
 from penstock.app.works import VERSION
 from penstock.config import Settings
 from penstock.core.ports import Counters
@@ -47,7 +47,7 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen, and say so."""
-        settle_collector()
+        settle_memory()
         await super().startup(sockets)
         if self.started:
             self._on_listening()
