@@ -26,6 +26,22 @@ class ChunkReader:
     after ``[DONE]``.
     """
 
+    __slots__ = (
+        "_choices",
+        "_finished_choices",
+        "_input_tokens",
+        "_last_chunk",
+        "_output_tokens",
+        "_rewriter",
+        "_splitter",
+        "_stencil",
+        "_usage",
+        "_usage_asked",
+        "_usage_chunk",
+        "done",
+        "has_content",
+    )
+
     def __init__(self, call: Call, alias: str) -> None:
         self.has_content = False
         self.done = False
@@ -117,6 +133,19 @@ class Relay:
     ``first_content`` resolves when the answer may be handed on, or raises why it never will be. Whoever made the
     relay closes it unless the answer was handed on.
     """
+
+    __slots__ = (
+        "_body_over",
+        "_early",
+        "_early_bytes",
+        "_grace",
+        "_handed_on",
+        "_over",
+        "_reader",
+        "_response",
+        "answer",
+        "first_content",
+    )
 
     def __init__(self, reader: ChunkReader, response: HttpResponse) -> None:
         loop = asyncio.get_running_loop()

@@ -72,6 +72,20 @@ class ResponseParser:
     tells whether another request may follow. Interim responses (1xx) and trailers are passed over.
     """
 
+    __slots__ = (
+        "_bodiless",
+        "_head_bytes",
+        "_length_known",
+        "_parser",
+        "_pieces",
+        "_quiet_bytes",
+        "complete",
+        "fields",
+        "head_complete",
+        "reusable",
+        "status",
+    )
+
     def __init__(self, head_bytes: int) -> None:
         self._head_bytes = head_bytes
         self._parser = HttpResponseParser(self)

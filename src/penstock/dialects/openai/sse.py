@@ -14,6 +14,13 @@ class SseSplitter:
     bounds one event, and so what is kept between two reads. ``between_events`` is true while nothing is kept.
     """
 
+    __slots__ = (
+        "_after_cr",
+        "_limit_bytes",
+        "_rest",
+        "between_events",
+    )
+
     def __init__(self, limit_bytes: int) -> None:
         self._limit_bytes = limit_bytes
         self.between_events = True

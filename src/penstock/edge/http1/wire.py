@@ -37,6 +37,15 @@ class Wire:
     ``closing`` is true from our decision to close on: what still comes in is not looked at.
     """
 
+    __slots__ = (
+        "_outlet",
+        "answered",
+        "closing",
+        "flow",
+        "transport",
+        "write_paused",
+    )
+
     def __init__(self, transport: asyncio.Transport, outlet: Outlet, answered: Callable[[], None]) -> None:
         self.transport = transport
         self.flow = FlowControl(transport)
