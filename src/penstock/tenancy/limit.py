@@ -28,6 +28,8 @@ class Limit:
         self._tiers = tiers
         self._endpoints = endpoint_requests_per_minute
         self._admissions = admissions
+        # One for each tenant of the config.
+        self._tenants: dict[str, tuple[Hit]] = {}
 
     async def __call__(self, call: Call, proceed: Handler) -> Answer:
         """Go on, holding a slot until the answer ends. Raises ``RateLimited`` and ``TooManyConcurrent``."""
@@ -49,9 +51,12 @@ class Limit:
 
     def _windows(self, call: Call, tier: Tier) -> Sequence[Hit]:
         """The tenant's window first."""
-        whole = tenant_window(call.identity.tenant, tier)
+        tenant = call.identity.tenant
+        whole = self._tenants.get(tenant)
+        if whole is None:
+            whole = self._tenants[tenant] = (tenant_window(tenant, tier),)
         own = self._user_window(call, tier)
-        return (whole,) if own is None else (whole, own)
+        return whole if own is None else (*whole, own)
 
     def _user_window(self, call: Call, tier: Tier) -> Hit | None:
         """The window of a user and endpoint, where that has a limit of its own.
