@@ -70,7 +70,7 @@ class Works:
         self.cache = ExactCache(
             time.monotonic,
             CacheBounds(
-                max_entries=cache.max_entries // workers,
+                max_entries=-(-cache.max_entries // workers),  # rounded up: 0 alone turns it off
                 max_bytes=cache.max_bytes // workers,
                 max_entry_bytes=cache.max_entry_bytes,
                 ttl_s=cache.ttl_s,
