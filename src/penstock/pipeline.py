@@ -8,10 +8,11 @@
     render     a registered prompt becomes messages                        prompts/render.py
     fit        input and output tokens: the least of all limits            tenancy/fit.py
     reuse      the same question, asked before                             caching/reuse.py
+    gather     calls in flight together go on together                     core/gather.py
     spend      reserves money, records the intent, settles the cost        tenancy/spend.py
     dispatch   follows the plan: attempts, retries, fallback               resilience/dispatch.py
 
-Tools and output validation will stand between ``reuse`` and ``spend``.
+Tools and output validation will stand between ``reuse`` and ``gather``.
 """
 
 from __future__ import annotations
@@ -29,8 +30,9 @@ def build_pipeline(
     render: Stage,
     fit: Stage,
     reuse: Stage,
+    gather: Stage,
     spend: Stage,
     dispatch: Handler,
 ) -> Handler:
     """One handler: a ``Call`` in, an ``Answer`` out at the first content."""
-    return chain((trace, record, identify, limit, route, render, fit, reuse, spend), dispatch)
+    return chain((trace, record, identify, limit, route, render, fit, reuse, gather, spend), dispatch)

@@ -16,6 +16,7 @@ from penstock.config import ConfigError, Problem, Settings, subkey
 from penstock.config.sections import Provider
 from penstock.core.call import Identity
 from penstock.core.chain import Handler
+from penstock.core.gather import Gather
 from penstock.core.policy import Policy
 from penstock.core.ports import Fault, Origin
 from penstock.pipeline import build_pipeline
@@ -83,6 +84,7 @@ def _pipeline(
         render=Render(prompts),
         fit=Fit(policy.tiers, policy.routes),
         reuse=Reuse(works.cache, policy.targets),
+        gather=Gather(works.metrics),
         spend=Spend(policy.tiers, policy.targets, ledger),
         dispatch=Dispatch(targets, template_answer),
     )

@@ -13,6 +13,7 @@ from penstock.config import Settings
 from penstock.core.answer import Answer
 from penstock.core.call import Call, Identity
 from penstock.core.errors import InvalidParameter, NotFound, Unauthenticated, Unavailable
+from penstock.core.gather import Turn
 from penstock.core.policy import Policy
 from penstock.core.ports import AuditPage, AuditQuery, Fault
 from penstock.providers import Simulated
@@ -26,6 +27,7 @@ class RunningGateway:
         self._parts = parts
         self._works = works
         self._control = control
+        self._turn = Turn(works.metrics, alone=0)  # the call that has ended is not counted any more
         self._started_at_s = time.monotonic()
         self.generation = 1
         self.draining = False
@@ -67,9 +69,14 @@ class RunningGateway:
         return self._parts.handler(call)
 
     async def committed(self) -> None:
-        """Wait until all that is recorded is on the disk, where ``durability: strict`` asks for that."""
+        """Wait until all that is recorded is on the disk, where ``durability: strict`` asks for that.
+
+        Otherwise give a turn away, so that calls that ended together are answered together.
+        """
         if self._parts.settings.store.durability == "strict":
             await self._works.log.flushed(self._works.log.sequence)
+        else:
+            await self._turn
 
     async def audit(self, query: AuditQuery) -> AuditPage:
         """A page of audit events, newest first."""
