@@ -11,7 +11,6 @@ import signal
 import socket
 import subprocess
 import time
-import urllib.error
 import urllib.request
 from collections import Counter
 from collections.abc import Iterator
@@ -25,6 +24,7 @@ import pytest
 
 from penstock.app.listening import bind_each
 from penstock.config import ConfigError
+from support.processes import alive
 from support.server import Gateway, environment, penstock, running
 
 CONFIG = """
@@ -139,6 +139,13 @@ async def until_in_flight(gateway: Gateway, tenant: str, calls: int) -> None:
         await asyncio.sleep(0.02)
 
 
+async def until_logged(gateway: Gateway, said: str) -> None:
+    give_up_s = time.monotonic() + 20
+    while said not in gateway.log:
+        assert time.monotonic() < give_up_s, gateway.log
+        await asyncio.sleep(0.05)
+
+
 class Caller:
     """Calls on a connection of its own each, so that the kernel spreads them over the workers."""
 
@@ -171,6 +178,14 @@ class Caller:
         finally:
             connection.close()
         return str(answer["error"]["code"]) if "error" in answer else "ok"
+
+
+async def eight_slow_calls(gateway: Gateway) -> list[asyncio.Task[str]]:
+    """In flight on both workers, for a second."""
+    slow = Caller(gateway, "wide", "slow")
+    held = [asyncio.create_task(slow.ask()) for _ in range(8)]
+    await until_in_flight(gateway, "wide", 8)
+    return held
 
 
 async def test_every_call_is_counted_and_recorded_once(gateway: Gateway) -> None:
@@ -235,12 +250,34 @@ async def test_the_slots_of_a_killed_worker_are_free(gateway: Gateway) -> None:
 
 async def test_a_worker_that_is_told_to_end_finishes_its_calls_and_is_replaced(gateway: Gateway) -> None:
     counted = metric(gateway, "llm_requests_total", 'model="one"', 'provider="slow"')
-    slow = Caller(gateway, "wide", "slow")
-    held = [asyncio.create_task(slow.ask()) for _ in range(8)]
-    await until_in_flight(gateway, "wide", 8)
+    held = await eight_slow_calls(gateway)
     await asyncio.to_thread(end_one, gateway, signal.SIGTERM)
     assert await asyncio.gather(*held) == ["ok"] * 8
     assert metric(gateway, "llm_requests_total", 'model="one"', 'provider="slow"') == counted + 8
+
+
+async def test_a_worker_that_drains_has_closed_its_door(gateway: Gateway) -> None:
+    quick, held = Caller(gateway, "wide"), await eight_slow_calls(gateway)
+    leaving = workers_of(gateway)[0]["pid"]
+    os.kill(leaving, signal.SIGTERM)
+    asked: Counter[str] = Counter()
+    while not all(call.done() for call in held):
+        asked += await quick.ask_many(1)
+    # A connection that the kernel has made in the instant of closing, and that nobody has accepted, is reset.
+    assert asked["ok"] > 20
+    assert asked.total() - asked["ok"] == asked["no answer"] <= 1
+    assert await asyncio.gather(*held) == ["ok"] * 8
+    until_all_serve(gateway, without=leaving)
+
+
+async def test_both_workers_told_to_end_leave_an_open_door_behind(gateway: Gateway) -> None:
+    quick, held = Caller(gateway, "wide"), await eight_slow_calls(gateway)
+    for worker in workers_of(gateway):
+        os.kill(worker["pid"], signal.SIGTERM)
+    await asyncio.sleep(0.4)
+    assert set(await quick.ask_many(5)) == {"unavailable"}
+    assert await asyncio.gather(*held) == ["ok"] * 8
+    until_all_serve(gateway)
 
 
 async def test_a_fault_is_set_in_every_worker_and_in_those_that_come_later(gateway: Gateway) -> None:
@@ -277,10 +314,7 @@ async def test_a_worker_that_cannot_start_again_says_why_and_is_tried_again(gate
     broken.parent.mkdir(parents=True)
     broken.write_text("messages: [")
     os.kill(workers_of(gateway)[0]["pid"], signal.SIGKILL)
-    give_up_s = time.monotonic() + 20
-    while '"exit_status": 1' not in gateway.log:
-        assert time.monotonic() < give_up_s, gateway.log
-        await asyncio.sleep(0.05)
+    await until_logged(gateway, '"exit_status": 1')
     assert "greeting/1.0.0.yaml" in gateway.log
     assert "Traceback" not in gateway.log
     assert await Caller(gateway, "wide").ask_many(40) == {"ok": 40}  # none waits for that worker
@@ -295,10 +329,7 @@ async def test_a_process_that_is_not_to_be_had_is_tried_for_again(gateway: Gatew
     resource.prlimit(supervisor, resource.RLIMIT_NOFILE, (8, limits[1]))
     try:
         os.kill(workers_of(gateway)[0]["pid"], signal.SIGKILL)
-        give_up_s = time.monotonic() + 20
-        while "a worker cannot be started" not in gateway.log:
-            assert time.monotonic() < give_up_s, gateway.log
-            await asyncio.sleep(0.05)
+        await until_logged(gateway, "a worker cannot be started")
     finally:
         resource.prlimit(supervisor, resource.RLIMIT_NOFILE, limits)
     until_all_serve(gateway)
@@ -330,9 +361,7 @@ def test_a_gateway_that_is_stopped_while_its_workers_start_ends_without_a_word_t
 async def test_a_stopped_gateway_has_drained_every_worker_and_leaves_none(tmp_path: Path) -> None:
     with two_workers(tmp_path) as gateway:
         pids = [worker["pid"] for worker in workers_of(gateway)]
-        slow = Caller(gateway, "wide", "slow")
-        held = [asyncio.create_task(slow.ask()) for _ in range(8)]
-        await until_in_flight(gateway, "wide", 8)
+        held = await eight_slow_calls(gateway)
         stopped = asyncio.create_task(asyncio.to_thread(gateway.stop))
         assert await asyncio.gather(*held) == ["ok"] * 8
         assert await stopped == 0
@@ -367,11 +396,3 @@ async def reload(gateway: Gateway) -> None:
     while json.loads(run_file.read_text())["generation"] == before:
         assert time.monotonic() < give_up_s, gateway.log
         await asyncio.sleep(0.05)
-
-
-def alive(pid: int) -> bool:
-    """Whether a process runs; one that has ended and was not waited for does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False

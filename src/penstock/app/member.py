@@ -34,10 +34,12 @@ class Member:
         self.started_at_s = time.monotonic()
         self.ready = self.listened = False
         self.settled = asyncio.Event()
+        # Asked when it was told to end by somebody else: whether it may stop listening before it has drained.
+        self.may_close: Callable[[], bool] = lambda: False
         self.totals = Totals()
         self._gone = asyncio.Event()
         self._process: asyncio.subprocess.Process | None = None
-        own: Handlers = {m.Ready: self._listens, m.Counted: self._counted}
+        own: Handlers = {m.Ready: self._listens, m.Leaving: self._leaves, m.Counted: self._counted}
         self.channel = Channel({**clerk.handlers, **handlers, **own}, on_lost=self._gone.set, on_failed=on_failed)
         clerk.listen(self.channel)
 
@@ -115,6 +117,12 @@ class Member:
         self.ready = self.listened = True
         self.settled.set()
         self.clerk.look()
+
+    def _leaves(self, _message: m.Leaving) -> bool:
+        if not self.may_close():
+            return False
+        self.ready = False
+        return True
 
     async def _ask_totals(self, limit_s: float) -> None:
         # Kept as it arrives: what comes behind it is newer.

@@ -6,7 +6,7 @@ import asyncio
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from types import FrameType
@@ -34,16 +34,30 @@ if TYPE_CHECKING:
 _DRAIN_POLL_S = 0.05
 
 
+async def _nobody_else() -> bool:
+    return False
+
+
 class Server(uvicorn.Server):
-    """Turns readiness off at the first signal, lets uvicorn drain, and ends as a success."""
+    """Turns readiness off at the first signal, lets uvicorn drain, and ends as a success.
+
+    ``others_listen`` says whether new connections will find somebody else at this address: then the door closes first.
+    """
 
     def __init__(
-        self, gateway: RunningGateway, counters: Counters, logger: Logger, *, on_listening: Callable[[], None]
+        self,
+        gateway: RunningGateway,
+        counters: Counters,
+        logger: Logger,
+        *,
+        on_listening: Callable[[], None],
+        others_listen: Callable[[], Awaitable[bool]] = _nobody_else,
     ) -> None:
         super().__init__(_uvicorn_config(gateway.settings, gateway, counters))
         self._gateway = gateway
         self._logger = logger
         self._on_listening = on_listening
+        self._others_listen = others_listen
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen, and say so."""
@@ -55,11 +69,14 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Drain, then close; a stream that outlasts the grace period is cut, so that it is settled and recorded.
 
-        While calls are in flight the door stays open, for readiness to say no and for new calls to be sent elsewhere.
+        While calls are in flight the door of the last who listens stays open, for readiness to say no and for new calls
+        to be sent elsewhere.
         """
         until_s = time.monotonic() + (self.config.timeout_graceful_shutdown or 0)
-        while self._draining(until_s):  # noqa: ASYNC110 - once in a process' life, and a count has no event
-            await asyncio.sleep(_DRAIN_POLL_S)
+        if self._gateway.draining or not await self._others_listen():
+            self._gateway.draining = True
+            while self._draining(until_s):  # noqa: ASYNC110 - once in a process' life, and a count has no event
+                await asyncio.sleep(_DRAIN_POLL_S)
         self.config.timeout_graceful_shutdown = max(1, round(until_s - time.monotonic()))
         await super().shutdown(sockets)
         for connection in cast("list[Connection]", list(self.server_state.connections)):
@@ -71,9 +88,10 @@ class Server(uvicorn.Server):
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """A signal has come: a second SIGINT does not wait for calls in flight."""
-        if not self._gateway.draining:
+        if not self.should_exit:
             self._logger.info("draining", signal=signal.Signals(sig).name, calls=self._gateway.calls_in_flight)
-        self._gateway.draining = True
+        if self._others_listen is _nobody_else:
+            self._gateway.draining = True
         super().handle_exit(sig, frame)
 
     @contextmanager

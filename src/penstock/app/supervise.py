@@ -7,6 +7,7 @@ import signal
 import socket
 import time
 from contextlib import ExitStack, suppress
+from functools import partial
 
 from penstock.app.environment import Config, proxies
 from penstock.app.listening import bind_again, bind_each, shown
@@ -106,6 +107,7 @@ class Supervisor:
             return None
         if self._stop.is_set():  # its signal went to the workers that were there then
             member.stop(signal.SIGTERM)
+        member.may_close = partial(self._may_close, member)
         beside = [
             asyncio.create_task(member.follow(self._office.on_hung)),
             asyncio.create_task(self._tell_when_all_listen(member)),
@@ -115,10 +117,21 @@ class Supervisor:
             task.cancel()
         return status
 
-    def _take_out(self, number: int) -> None:
-        """Let connections go to the other places: a worker that could not begin may not be able to the next time."""
-        with suppress(OSError):  # as it was, then
+    def _may_close(self, member: Member) -> bool:
+        """Whether connections go to others when this one's door is closed; it was told to end, the gateway was not."""
+        others = (each for each in self._office.members.values() if each is not member)
+        return not self._stop.is_set() and any(other.ready for other in others) and self._take_out(member.number)
+
+    def _take_out(self, number: int) -> bool:
+        """Let connections go to the other places: a worker that could not begin may not be able to the next time.
+
+        False when that cannot be done: all is as it was, then.
+        """
+        try:
             self._listeners[number] = bind_again(self._listeners[number])
+        except OSError:
+            return False
+        return True
 
     async def _tell_when_all_listen(self, member: Member) -> None:
         await member.settled.wait()

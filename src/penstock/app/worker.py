@@ -103,7 +103,9 @@ class Worker:
             for provider, fault in beginning.faults.items():
                 with suppress(NotFound):  # set while a config without it was taken
                     self.gateway.set_own_fault(provider, fault)
-            self.server = Server(self.gateway, self.addresses, logger, on_listening=self._listens)
+            self.server = Server(
+                self.gateway, self.addresses, logger, on_listening=self._listens, others_listen=self._others_listen
+            )
             if self.channel.lost:  # meanwhile
                 self._lost()
             await self.server.serve(doors(listener))
@@ -123,6 +125,13 @@ class Worker:
 
     def _listens(self) -> None:
         self.channel.tell(m.Ready())
+
+    async def _others_listen(self) -> bool:
+        """Whether the supervisor has others to answer here, and sends new connections to them from now on."""
+        try:
+            return bool(await self.channel.ask(m.Leaving(), bool))
+        except StoreFailed:
+            return False
 
     def _lost(self) -> None:
         """The supervisor is gone, and with it the ledger."""

@@ -19,6 +19,10 @@ class Ready(Struct, frozen=True, array_like=True, tag=True):
     """The worker listens."""
 
 
+class Leaving(Struct, frozen=True, array_like=True, tag=True):
+    """The worker was told to end. Asks whether others listen, so that it need not: true or false."""
+
+
 class Record(Struct, frozen=True, array_like=True, tag=True):
     """One line for the log."""
 
@@ -204,6 +208,7 @@ class Lease(Struct, frozen=True):
 Message: TypeAlias = (
     Begin
     | Ready
+    | Leaving
     | Record
     | Flush
     | Admit
