@@ -66,6 +66,25 @@ NO_RETRY = RetryPolicy(name="none", delays_s=(), jitter_s=0.0, max_retry_after_s
 RETRY_PRESETS: Mapping[str, RetryPolicy] = {"fast": FAST_RETRY, "patient": PATIENT_RETRY}
 
 
+class BreakerPolicy(Struct, frozen=True, kw_only=True):
+    """When a target is not asked any more, and how it is tried again.
+
+    The breaker opens after so many ``failures`` in a row, or when of at least ``min_calls`` calls within ``window_s`` a
+    share of ``error_rate`` (0 to 1) has failed, or a share of ``slow_rate`` had its first content later than
+    ``slow_s``; ``None`` does not judge by that. After ``open_s`` it lets ``probes`` calls through: they tell whether it
+    closes.
+    """
+
+    failures: int = 5
+    open_s: float = 60.0
+    probes: int = 1
+    error_rate: float | None = None
+    slow_rate: float | None = None
+    slow_s: float | None = None
+    window_s: float = 30.0
+    min_calls: int = 20
+
+
 class Tier(Struct, frozen=True, kw_only=True):
     """What a class of tenants may use. ``None`` means no limit of its own; money is nano-USD per UTC day."""
 
