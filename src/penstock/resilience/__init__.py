@@ -3,5 +3,6 @@
 from penstock.resilience.attempts import Attempts
 from penstock.resilience.dispatch import Dispatch
 from penstock.resilience.schedule import retry_delay_s
+from penstock.resilience.signals import Signal
 
-__all__ = ["Attempts", "Dispatch", "retry_delay_s"]
+__all__ = ["Attempts", "Dispatch", "Signal", "retry_delay_s"]
