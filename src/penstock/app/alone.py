@@ -44,7 +44,7 @@ async def _serve_on(
     async def apply(settings: Settings, _text: str, generation: int) -> None:
         gateway.take(gateway.prepare(settings), generation)
 
-    reloader = Reloader(config, settings, owned, apply, logger)
+    reloader = Reloader(config, settings, owned, apply, logger, shown(listener))
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reloader.on_signal)
     reloader.report(None)  # from here on somebody may send it
 

@@ -25,14 +25,20 @@ Apply: TypeAlias = Callable[[Settings, str, int], Awaitable[None]]
 
 
 class Reloader:
-    """One at a time, in the process that owns the store. ``generation`` counts the configs that were tried."""
+    """One at a time, in the process that owns the store. ``generation`` counts the configs that were tried.
 
-    def __init__(self, config: Config, settings: Settings, owned: OwnedStore, apply: Apply, logger: Logger) -> None:
+    ``url`` is where the gateway listens, for the run file.
+    """
+
+    def __init__(
+        self, config: Config, settings: Settings, owned: OwnedStore, apply: Apply, logger: Logger, url: str
+    ) -> None:
         self._config = config
         self._started_with = self._settings = settings
         self._owned = owned
         self._apply = apply
         self._logger = logger
+        self._url = url
         self._run_file = run_file_path(settings.store.database)
         self._turn = asyncio.Lock()
         self._reloads: set[asyncio.Task[None]] = set()
@@ -87,6 +93,7 @@ class Reloader:
             self._run_file,
             RunFile(
                 pid=os.getpid(),
+                url=self._url,
                 config=str(self._config.path.absolute()),
                 generation=self.generation,
                 digest=self._settings.digest,

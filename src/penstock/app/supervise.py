@@ -61,7 +61,8 @@ class Supervisor:
         """Until a signal has come and every worker has ended. Raises ``StoreFailed`` when none could ever start."""
         loop = asyncio.get_running_loop()
         owned = self._office.owned
-        reloader = Reloader(self._config, self._settings, owned, self._office.apply, self._logger)
+        url = shown(self._listeners[0])
+        reloader = Reloader(self._config, self._settings, owned, self._office.apply, self._logger, url)
         loop.add_signal_handler(signal.SIGHUP, reloader.on_signal)
         reloader.report(None)  # from here on somebody may send it
         for number in (signal.SIGINT, signal.SIGTERM):

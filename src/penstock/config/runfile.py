@@ -1,4 +1,4 @@
-"""The run file: what a running gateway says about itself, beside its database, for ``penstock reload``."""
+"""The run file: what a running gateway says about itself, beside its database, for other commands."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from msgspec import Struct
 class RunFile(Struct, frozen=True, kw_only=True):
     """One gateway process. ``generation`` counts configs taken into use or refused; ``error`` tells of a refused one.
 
-    ``waiting`` are settings that the config has changed and that only a restart takes into use. ``loaded_at`` is Unix
+    ``url`` is where it listens. ``waiting`` are settings that the config has changed and that only a restart takes into use. ``loaded_at`` is Unix
     seconds of the last attempt, ``digest`` is that of the config in force.
     """
 
     pid: int
+    url: str
     config: str
     generation: int
     digest: str

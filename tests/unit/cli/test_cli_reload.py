@@ -23,7 +23,7 @@ from penstock.config import RunFile, write_run_file
 path, config, error = Path(sys.argv[1]), sys.argv[2], sys.argv[3] or None
 
 def report(generation, error):
-    write_run_file(path, RunFile(pid=os.getpid(), config=config, generation=generation, digest="d" * 64, loaded_at=0, error=error,
+    write_run_file(path, RunFile(pid=os.getpid(), url="", config=config, generation=generation, digest="d" * 64, loaded_at=0, error=error,
                                 waiting=("server.log_format",) if generation > 1 else ()))
 
 signal.signal(signal.SIGHUP, lambda *_: report(2, error))
@@ -96,7 +96,7 @@ def test_a_run_file_left_behind_harms_no_later_process(config: Path) -> None:
     stranger = subprocess.Popen(["sleep", "60"])
     try:
         for pid in (stranger.pid, 2**22 + 1):
-            run = RunFile(pid=pid, config=str(config), generation=1, digest="d", loaded_at=0)
+            run = RunFile(pid=pid, url="", config=str(config), generation=1, digest="d", loaded_at=0)
             write_run_file(run_file_path(config.with_name("p.db")), run)
             result = RUN.invoke(app, ["reload", "--config", str(config)])
             assert result.exit_code == 1

@@ -60,7 +60,9 @@ def test_a_pepper_of_the_config_needs_no_file(tmp_path: Path) -> None:
 
 def test_a_run_file_comes_back_as_it_was_written(tmp_path: Path) -> None:
     path = run_file_path(tmp_path / "p.db")
-    run = RunFile(pid=7, config="/c.yaml", generation=3, digest="d", loaded_at=1.5, error="no")
+    run = RunFile(
+        pid=7, url="http://127.0.0.1:1", config="/c.yaml", generation=3, digest="d", loaded_at=1.5, error="no"
+    )
     write_run_file(path, run)
     assert read_run_file(path) == run
     assert [each.name for each in tmp_path.iterdir()] == ["p.db.run.json"]
