@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from penstock.cli.locating import usable_settings
 from penstock.cli.options import DEFAULT_CONFIG, ConfigOption, JsonOption
 
 if TYPE_CHECKING:
@@ -133,7 +134,7 @@ def _log(config: Path) -> tuple[Path, bytes]:
     """The log's folder, and what its seals are made with."""
     from penstock.config import ConfigError, load_pepper, subkey  # noqa: PLC0415 - a command imports what it needs
 
-    settings = _settings(config)
+    settings = usable_settings(config)
     directory = _log_directory(settings)
     try:
         return directory, subkey(load_pepper(settings, create=False), "audit log")
@@ -156,17 +157,6 @@ def _readable() -> Iterator[None]:
     else:
         return
     raise typer.Exit(1)
-
-
-def _settings(config: Path) -> Settings:
-    from penstock.cli.examining import examine  # noqa: PLC0415 - a command imports what it needs
-    from penstock.cli.showing import show_examination  # noqa: PLC0415 - as above
-
-    examination = examine(config)
-    if examination.settings is None:
-        show_examination(examination, err=True)
-        raise typer.Exit(1)
-    return examination.settings
 
 
 def _log_directory(settings: Settings) -> Path:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from penstock.cli.locating import usable_settings
 from penstock.cli.options import DEFAULT_CONFIG, ConfigOption, JsonOption
 
 
@@ -37,15 +38,10 @@ def models(
     tier: Annotated[str, typer.Option(help="Only what this tier may use.")] = "",
 ) -> None:
     """List the model aliases: where each is served, what it costs, which tiers may use it, which routes ask it."""
-    from penstock.cli.examining import examine  # noqa: PLC0415 - a command imports what it needs
-    from penstock.cli.showing import show_examination, show_table  # noqa: PLC0415 - as above
+    from penstock.cli.showing import show_table  # noqa: PLC0415 - a command imports what it needs
     from penstock.core.plan import plan_targets  # noqa: PLC0415 - as above
 
-    examination = examine(config)
-    if examination.settings is None:
-        show_examination(examination, err=True)
-        raise typer.Exit(1)
-    policy = examination.settings.policy()
+    policy = usable_settings(config).policy()
     if tier and tier not in policy.tiers:
         typer.echo(f"There is no tier '{tier}': {', '.join(policy.tiers)}.", err=True)
         raise typer.Exit(1)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from penstock.cli.locating import refuse, running_gateway
 from penstock.cli.options import DEFAULT_CONFIG, ConfigOption
 
 if TYPE_CHECKING:
@@ -60,28 +61,24 @@ def reload(
     """
     from penstock.cli.examining import examine  # noqa: PLC0415 - a command imports what it needs
     from penstock.cli.showing import show_examination  # noqa: PLC0415 - as above
-    from penstock.config import read_run_file, run_file_path  # noqa: PLC0415 - as above
+    from penstock.config import run_file_path  # noqa: PLC0415 - as above
 
     examination = examine(config)
     show_examination(examination, err=True)
     if examination.settings is None or examination.errors:
-        typer.echo("Nothing was changed.", err=True)
-        raise typer.Exit(1)
-    path = run_file_path(examination.settings.store.database)
-    before = read_run_file(path)
-    if before is None or not _is_gateway(before.pid):
-        raise _refuse(f"No gateway runs with {path}. Is this the working directory that it was started in?")
+        raise refuse("Nothing was changed.")
+    before = running_gateway(examination.settings)
     if Path(before.config).resolve() != config.resolve():
-        raise _refuse(f"The running gateway serves {before.config}: reload that file.")
+        raise refuse(f"The running gateway serves {before.config}: reload that file.")
     try:
         os.kill(before.pid, signal.SIGHUP)
     except PermissionError:
-        raise _refuse("The gateway runs as another user: run this as that user.") from None
-    after = _next_generation(path, before, timeout_s)
+        raise refuse("The gateway runs as another user: run this as that user.") from None
+    after = _next_generation(run_file_path(examination.settings.store.database), before, timeout_s)
     if after is None:
-        raise _refuse(f"The gateway did not answer within {timeout_s:g} s: look at its log.")
+        raise refuse(f"The gateway did not answer within {timeout_s:g} s: look at its log.")
     if after.error is not None:
-        raise _refuse(f"The gateway kept its config: {after.error}")
+        raise refuse(f"The gateway kept its config: {after.error}")
     typer.echo(f"Reloaded: generation {after.generation}, config {after.digest[:12]}.")
     if after.waiting:
         typer.echo(f"In force after a restart only: {', '.join(after.waiting)}.")
@@ -103,19 +100,6 @@ def show_version(wanted: bool) -> None:  # noqa: FBT001 - typer's signature of a
     if wanted:
         version()
         raise typer.Exit
-
-
-def _refuse(message: str) -> typer.Exit:
-    typer.echo(message, err=True)
-    return typer.Exit(1)
-
-
-def _is_gateway(pid: int) -> bool:
-    """Whether that process is ours: a run file that a crash left may name a process that came later."""
-    try:
-        return b"penstock" in Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:
-        return False
 
 
 def _next_generation(path: Path, before: RunFile, timeout_s: float) -> RunFile | None:

@@ -34,15 +34,18 @@ def show_examination(examination: Examination, *, as_json: bool = False, err: bo
         typer.echo(f"OK, {count(warnings, 'warning')}.")
 
 
-def show_table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """A table on a terminal, or a block for each row where it is too narrow; tab-separated lines elsewhere."""
+def show_table(headers: Sequence[str], rows: Sequence[Sequence[str]], colours: Sequence[str] = ()) -> None:
+    """A table on a terminal, or a block for each row where it is too narrow; tab-separated lines elsewhere.
+
+    ``colours`` are those of the rows, if there are any.
+    """
     if not _on_terminal(err=False):
         for row in (headers, *rows):
             typer.echo("\t".join(row))
         return
     from penstock.cli.tables import print_table  # noqa: PLC0415 - Rich, which only a terminal needs
 
-    print_table(headers, rows)
+    print_table(headers, rows, colours or [""] * len(rows))
 
 
 def _on_terminal(*, err: bool) -> bool:

@@ -24,25 +24,25 @@ def print_findings(rows: Sequence[Sequence[str]], colours: Sequence[str], *, err
     Console(stderr=err).print(table)
 
 
-def print_table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """A table, or a block for each row where the terminal is too narrow."""
+def print_table(headers: Sequence[str], rows: Sequence[Sequence[str]], colours: Sequence[str]) -> None:
+    """A table, or a block for each row where the terminal is too narrow; each row in its colour, ``""`` for none."""
     console = Console()
-    table = _columns(headers, rows)
+    table = _columns(headers, rows, colours)
     if Measurement.get(console, console.options.update(max_width=_ANY_WIDTH), table).maximum <= console.width:
         console.print(table)
         return
-    for row in rows:
+    for row, colour in zip(rows, colours, strict=True):
         block = Table.grid(padding=(0, 2))
         for header, cell in zip(headers, row, strict=True):
-            block.add_row(Text(header, style="bold"), Text(cell))
+            block.add_row(Text(header, style="bold"), Text(cell, style=colour))
         console.print(block, "")
 
 
-def _columns(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+def _columns(headers: Sequence[str], rows: Sequence[Sequence[str]], colours: Sequence[str]) -> Table:
     """Each list takes a line for each item, and no word is broken."""
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
     for header in headers:
         table.add_column(header.replace(" ", "\n"), no_wrap=True)
-    for row in rows:
-        table.add_row(*(Text(cell.replace(", ", "\n")) for cell in row))
+    for row, colour in zip(rows, colours, strict=True):
+        table.add_row(*(Text(cell.replace(", ", "\n")) for cell in row), style=colour)
     return table
