@@ -77,7 +77,8 @@ def test_a_slow_spell_is_forgotten_within_a_minute() -> None:
         call(told, 10.0, 30.0)
     for _ in range(FEW):
         call(told, 10.0 + WINDOW_S, 0.2)
-    assert told.health(10.0 + WINDOW_S).figures.first_content == Quantiles(0.2, 0.2)
+    figures = told.health(10.0 + WINDOW_S).figures
+    assert figures.first_content == figures.whole == Quantiles(0.2, 0.2)
 
 
 def test_a_target_that_is_seldom_asked_is_known_by_its_last_calls() -> None:
