@@ -19,71 +19,65 @@ MANY = 16
 
 
 class Signal:
-    """What one target's calls say of it, in the last minute; ``gate`` tells what its breaker does at a moment.
+    """What one target's calls of the last minute say of it; ``gate`` tells what its breaker does at a moment.
 
     A call has ``begun``, then ``answered``, then ``ended`` well or ``failed``; it may fail without having answered, and
-    one that its caller gave up says no more. All times are monotonic seconds, and durations seconds.
+    one that its caller gave up says no more. Percentiles are of the newest 128 calls of that minute, and of the newest
+    8 where fewer have come. All times are monotonic seconds, and durations seconds.
     """
 
-    __slots__ = ("_bucket", "_buckets", "_figures", "_first_content_s", "_gate", "_turns_at_s", "_whole_s")
+    __slots__ = ("_bucket", "_buckets", "_ends_at_s", "_figures", "_first_content_s", "_gate", "_whole_s")
 
     def __init__(self, gate: Callable[[float], Gate]) -> None:
         self._gate = gate
         # One a second, of seconds in which something happened.
         self._buckets: deque[Bucket] = deque(maxlen=WINDOW_S)
         self._bucket = Bucket(0)
-        self._turns_at_s = -inf
+        self._ends_at_s = -inf
         self._first_content_s: deque[float] = deque(maxlen=KEPT)
         self._whole_s: deque[float] = deque(maxlen=KEPT)
         self._figures: Figures | None = None
 
     def begun(self, now_s: float) -> None:
         """An attempt starts."""
-        if now_s >= self._turns_at_s:
-            self._turn(now_s)
-        self._bucket.begun += 1
+        self._at(now_s).begun += 1
 
     def answered(self, now_s: float, first_content_s: float) -> None:
         """The first content has come so long after the start, or a race was lost by then.
 
         A hedge that did not count the calls it has cut short would take its target for ever quicker.
         """
-        if now_s >= self._turns_at_s:
-            self._turn(now_s)
-        self._bucket.answered += 1
+        self._at(now_s).answered += 1
         self._first_content_s.append(first_content_s)
 
     def ended(self, now_s: float, whole_s: float) -> None:
         """The answer is complete, so long after the start."""
-        if now_s >= self._turns_at_s:
-            self._turn(now_s)
-        self._bucket.ended += 1
+        self._at(now_s).ended += 1
         self._whole_s.append(whole_s)
 
     def failed(self, now_s: float) -> None:
         """The attempt has failed, or its stream broke off."""
-        if now_s >= self._turns_at_s:
-            self._turn(now_s)
-        self._bucket.failed += 1
+        self._at(now_s).failed += 1
 
     def health(self, now_s: float) -> Health:
         """What is known now. The figures of a busy target are up to a second old, the gate never."""
-        if now_s >= self._turns_at_s:
-            self._turn(now_s)
+        now = self._at(now_s)
         figures = self._figures
         if figures is None or figures.calls < MANY:
-            figures = self._figures = self._work_out()
+            figures = self._figures = self._work_out(now.second - WINDOW_S)
         return Health(self._gate(now_s), figures)
 
-    def _turn(self, now_s: float) -> None:
-        """Begin the second that ``now_s`` is in."""
-        self._bucket = Bucket(int(now_s))
-        self._buckets.append(self._bucket)
-        self._turns_at_s = self._bucket.second + 1
-        self._figures = None
+    def _at(self, now_s: float) -> Bucket:
+        """What is counted in this second, which may have just begun."""
+        if now_s >= self._ends_at_s:
+            self._bucket = Bucket(int(now_s))
+            self._buckets.append(self._bucket)
+            self._ends_at_s = self._bucket.second + 1
+            self._figures = None
+        return self._bucket
 
-    def _work_out(self) -> Figures:
-        oldest = self._bucket.second - WINDOW_S
+    def _work_out(self, oldest: int) -> Figures:
+        """From the buckets after second ``oldest``."""
         begun = answered = ended = failed = 0
         for bucket in self._buckets:
             if bucket.second > oldest:
