@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from penstock.core.health import BreakerState
 
-COLUMNS = ("target", "provider", "model", "state", "breaker", "since", "p50 ms", "p95 ms", "errors", "calls")
+COLUMNS = ("target", "state", "breaker", "since", "p50 ms", "p95 ms", "errors", "calls")
 _TIMEOUT_S = 5.0
 _UNITS = (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1))
 _OK = 200
@@ -25,8 +25,6 @@ class NotTold(Exception):
 class TargetStatus(Struct, frozen=True):
     """One of ``targets`` in an answer of ``/health``; ``since_s`` is how long its breaker has been in ``state``."""
 
-    provider: str
-    model: str
     state: BreakerState | None = None
     since_s: float | None = None
     p50_ms: float | None = None
@@ -45,8 +43,6 @@ class TargetStatus(Struct, frozen=True):
         """The cells of ``COLUMNS``."""
         return (
             alias,
-            self.provider,
-            self.model,
             self.condition,
             (self.state or "-").replace("_", " "),
             _span(self.since_s),

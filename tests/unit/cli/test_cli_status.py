@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -89,9 +88,9 @@ def test_each_target_is_a_line_with_all_that_is_known(config: Path, serve: Serve
     status, output = told(config)
     assert status == 0
     assert [line.split("\t") for line in output.splitlines()] == [
-        ["target", "provider", "model", "state", "breaker", "since", "p50 ms", "p95 ms", "errors", "calls"],
-        ["fast", "mock-fast", "fast-1", "up", "closed", "2 h", "4.2", "240", "1.2%", "80"],
-        ["spare", "mock-fast", "fast-1", "idle", "closed", "30 s", "-", "-", "-", "0"],
+        ["target", "state", "breaker", "since", "p50 ms", "p95 ms", "errors", "calls"],
+        ["fast", "up", "closed", "2 h", "4.2", "240", "1.2%", "80"],
+        ["spare", "idle", "closed", "30 s", "-", "-", "-", "0"],
     ]
 
 
@@ -99,14 +98,14 @@ def test_an_open_breaker_is_a_failure_of_the_command_too(config: Path, serve: Se
     serve({"targets": {"fast": FAST | WELL | {"state": "open", "since_s": 12.9}, "spare": FAST | UNASKED}})
     status, output = told(config)
     assert status == 1
-    assert "fast\tmock-fast\tfast-1\tdown\topen\t12 s\t" in output
+    assert "fast\tdown\topen\t12 s\t" in output
 
 
 def test_a_breaker_that_tries_again_is_none(config: Path, serve: Serve) -> None:
     serve({"targets": {"fast": FAST | WELL | {"state": "half_open", "since_s": 0.2}}})
     status, output = told(config)
     assert status == 0
-    assert "fast\tmock-fast\tfast-1\ttrying\thalf open\t0 s\t" in output
+    assert "fast\ttrying\thalf open\t0 s\t" in output
 
 
 def test_machines_get_the_whole_answer(config: Path, serve: Serve) -> None:
@@ -122,7 +121,7 @@ def test_machines_get_the_whole_answer(config: Path, serve: Serve) -> None:
 
 def test_people_get_a_table_with_what_is_down_in_red(config: Path, serve: Serve) -> None:
     serve({"targets": {"[fast]": FAST | WELL | {"state": "open"}, "spare": FAST | UNASKED}})
-    env = {"FORCE_COLOR": "1", "COLUMNS": "140", "TERM": "xterm"}
+    env = {"FORCE_COLOR": "1", "COLUMNS": "80", "TERM": "xterm"}
     output = RUN.invoke(app, ["status", "--config", str(config)], env=env).output
     _, head, fast, spare = output.splitlines()
     assert "breaker" in head
@@ -171,7 +170,7 @@ def test_a_gateway_that_does_not_listen_is_told(config: Path, serve: Serve) -> N
     [
         ({"status": "ok"}, 200, "does not know the first admin key of this config: `penstock reload`"),
         ("<html>", 200, "is not understood"),
-        ({"targets": {"fast": {}}}, 200, "is not understood"),
+        ({"targets": {"fast": {"state": "ajar"}}}, 200, "is not understood"),
         ({"error": {}}, 429, "answers /health with status 429: try again in a minute"),
     ],
 )
@@ -203,8 +202,6 @@ def test_a_gateway_is_found_wherever_it_listens_and_tells_its_targets(tmp_path: 
         env = environment(http_proxy="http://127.0.0.1:1")
         done = subprocess.run(words, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=30, check=False)
     assert (done.returncode, done.stderr) == (0, "")
-    assert re.findall(r"^(\w+)\tmock-", done.stdout, re.MULTILINE) == [
-        "fast_extractor",
-        "strong_reasoner",
-        "fallback_balanced",
-    ]
+    head, *targets = [line.split("\t")[0] for line in done.stdout.splitlines()]
+    assert head == "target"
+    assert targets == ["fast_extractor", "strong_reasoner", "fallback_balanced"]
