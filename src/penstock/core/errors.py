@@ -236,6 +236,13 @@ class UpstreamCut(UpstreamError):
     retryable = True
 
 
+class BulkheadFull(UpstreamError):
+    """This target already answers as many calls at once as it may, and nobody has left in time."""
+
+    code = "bulkhead_full"
+    status = 503
+
+
 class UpstreamMisconfigured(UpstreamError):
     """The provider refused our key, permission or model: permanent for this target."""
 

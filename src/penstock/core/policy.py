@@ -83,6 +83,15 @@ class BreakerPolicy(Struct, frozen=True, kw_only=True):
     slow_s: float | None = None
     window_s: float = 30.0
     min_calls: int = 20
+class BulkheadPolicy(Struct, frozen=True, kw_only=True):
+    """How many calls may be in one place at once.
+
+    ``most`` are in, ``waiting`` more stand in line, each for ``wait_s`` seconds and never beyond its own deadline.
+    """
+
+    most: int
+    waiting: int
+    wait_s: float
 
 
 class Tier(Struct, frozen=True, kw_only=True):
