@@ -22,6 +22,7 @@ from penstock.transport import Proxies
 from support.http1 import Served, serving
 
 _SETTLED_S = 2.0
+_PAGE = 500
 
 
 class Whole:
@@ -36,8 +37,12 @@ class Whole:
 
     async def events(self) -> list[dict[str, Any]]:
         """The audit events of calls that are over, newest first."""
-        page = await self._owned.audit(AuditQuery())
-        return [event for event in page.events if event["event_type"] == "llm_request_completed"]
+        page = await self._owned.audit(AuditQuery(limit=_PAGE))
+        found = page.events
+        while page.next_cursor is not None:
+            page = await self._owned.audit(AuditQuery(limit=_PAGE, cursor=page.next_cursor))
+            found += page.events
+        return [event for event in found if event["event_type"] == "llm_request_completed"]
 
     async def left(self) -> dict[str, Any]:
         """What calls have left behind, once they had a moment to end: empty when all is well."""

@@ -1,0 +1,59 @@
+"""Streams as OpenAI's service sends them, byte for byte, in the chunks of their HTTP response: what a cut is tried on.
+
+The fields and their order are those of the streams that were recorded there for
+https://git.secluded.site/fantasy-mirror/blob/v0.12.3/providertests/testdata/TestOpenAICommon/openai-o4-mini/tool_streaming.yaml
+(2026-11-21); the values are ours.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from support.upstream_server import DONE
+
+_HEAD = (
+    b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\nx-request-id: req_1\r\n"
+    b"transfer-encoding: chunked\r\n\r\n"
+)
+
+
+class Recording(msgspec.Struct, frozen=True):
+    """The response's bytes; the first ``finished_bytes`` of them are through the event with the finish reason."""
+
+    wire: bytes
+    finished_bytes: int
+
+
+def _record(deltas: list[dict[str, Any]], finish_reason: str) -> Recording:
+    wire = _HEAD + b"".join(_chunk(_event(delta)) for delta in deltas)
+    finish = _chunk(_event({}, finish_reason))
+    usage = {"prompt_tokens": 9, "completion_tokens": 4, "total_tokens": 13}
+    rest = _chunk(_event(None, usage=usage)) + _chunk(DONE) + b"0\r\n\r\n"
+    return Recording(wire + finish + rest, len(wire + finish.removesuffix(b"\r\n")))
+
+
+def _event(delta: dict[str, Any] | None, finish_reason: str | None = None, usage: Any = None) -> bytes:
+    choices = [] if delta is None else [{"index": 0, "delta": delta, "finish_reason": finish_reason}]
+    chunk = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": "m-1"}
+    chunk |= {"service_tier": "default", "system_fingerprint": None, "choices": choices, "usage": usage}
+    return b"data: " + msgspec.json.encode(chunk | {"obfuscation": "x7"}) + b"\n\n"
+
+
+def _chunk(data: bytes) -> bytes:
+    return b"%x\r\n%b\r\n" % (len(data), data)
+
+
+def _arguments(text: str) -> dict[str, Any]:
+    return {"tool_calls": [{"index": 0, "function": {"arguments": text}}]}
+
+
+TEXT = _record(
+    [{"role": "assistant", "content": "", "refusal": None}, {"content": "Grü"}, {"content": 'ße "[DONE]"'}], "stop"
+)
+_FUNCTION = {"index": 0, "id": "call_1", "type": "function", "function": {"name": "f", "arguments": ""}}
+TOOL_CALL = _record(
+    [{"role": "assistant", "content": None, "tool_calls": [_FUNCTION]}, _arguments('{"a'), _arguments('":1}')],
+    "tool_calls",
+)
