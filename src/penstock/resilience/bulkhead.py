@@ -1,6 +1,7 @@
 """Bulkheads: so many calls are in one place at once, a few more wait in line, the rest are told at once.
 
-What hangs then holds its own share of the gateway, and nothing of its neighbours'.
+What hangs then holds its own share of the gateway, and nothing of its neighbours'. (``asyncio.Semaphore`` bounds
+neither its line nor the time in it.)
 """
 
 from __future__ import annotations

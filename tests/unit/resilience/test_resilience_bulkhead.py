@@ -6,9 +6,6 @@ import asyncio
 from random import Random
 
 import pytest
-from hypothesis import settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from penstock.core.answer import CANCEL, DISCONNECT, END, Answer, Outcome
 from penstock.core.call import Call
@@ -17,8 +14,6 @@ from penstock.core.errors import BulkheadFull, UpstreamCut, UpstreamUnavailable
 from penstock.core.policy import BulkheadPolicy
 from penstock.resilience.bulkhead import Bulkhead, Slots
 from support.calls import complete_answer, delta, make_call
-
-MOST, WAITING = 3, 2
 
 
 def bulkhead(*, most: int = 1, waiting: int = 9, wait_s: float = 9.0) -> Bulkhead:
@@ -72,60 +67,6 @@ def test_who_steps_out_makes_room_in_the_line() -> None:
     slots.step_out("a")
     assert slots.line_up("b")
     assert slots.pass_on() == "b"
-
-
-class SlotsMachine(RuleBasedStateMachine):
-    """Any order of events, against two lists: who is in, and who waits."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.slots: Slots[int] = Slots(most=MOST, waiting=WAITING)
-        self.came = 0
-        self.inside: list[int] = []
-        self.line: list[int] = []
-
-    @rule()
-    def one_comes(self) -> None:
-        self.came += 1
-        if self.slots.enter():
-            assert len(self.inside) < MOST
-            self.inside.append(self.came)
-            return
-        assert len(self.inside) == MOST
-        assert self.slots.line_up(self.came) == (len(self.line) < WAITING)
-        if len(self.line) < WAITING:
-            self.line.append(self.came)
-
-    @precondition(lambda self: self.inside)
-    @rule(pick=st.integers(0, MOST - 1))
-    def one_leaves(self, pick: int) -> None:
-        self.inside.pop(pick % len(self.inside))
-        called = self.slots.pass_on()
-        assert called == (self.line.pop(0) if self.line else None)
-        if called is not None:
-            self.inside.append(called)
-
-    @precondition(lambda self: self.line)
-    @rule(pick=st.integers(0, WAITING - 1))
-    def one_in_line_is_cancelled_or_out_of_time(self, pick: int) -> None:
-        self.slots.step_out(self.line.pop(pick % len(self.line)))
-
-    @precondition(lambda self: self.inside)
-    @rule(pick=st.integers(0, MOST - 1))
-    def one_that_was_called_steps_out_too_late(self, pick: int) -> None:
-        self.slots.step_out(self.inside[pick % len(self.inside)])
-
-    @invariant()
-    def slots_add_up(self) -> None:
-        assert (self.slots.taken, self.slots.in_line) == (len(self.inside), len(self.line))
-
-    @invariant()
-    def nobody_waits_while_there_is_room(self) -> None:
-        assert not self.line or len(self.inside) == MOST
-
-
-TestSlots = SlotsMachine.TestCase
-TestSlots.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
 
 
 # --- waiting ---
