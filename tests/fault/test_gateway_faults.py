@@ -132,7 +132,7 @@ async def test_a_provider_that_fails_at_first_is_asked_again_and_not_at_once(tmp
     async with gateway_before(tmp_path, at_first(1, faults.internal_error)) as (gateway, upstream):
         assert (await gateway.served.ask(chat(stream=False, model="again"))).status == 200
         first, second = (asked.at_s for asked in upstream.asked)
-        assert 0.1 <= second - first < 0.6
+        assert second - first >= 0.1
         await nothing_left(gateway, upstream, kept=True)
 
 
