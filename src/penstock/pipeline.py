@@ -8,11 +8,12 @@
     render     a registered prompt becomes messages                        prompts/render.py
     fit        input and output tokens: the least of all limits            tenancy/fit.py
     reuse      the same question, asked before                             caching/reuse.py
+    isolate    calls in flight of one tenant's task                        resilience/isolate.py
     gather     calls in flight together go on together                     core/gather.py
     spend      reserves money, records the intent, settles the cost        tenancy/spend.py
     dispatch   follows the plan: attempts, retries, fallback               resilience/dispatch.py
 
-Tools and output validation will stand between ``reuse`` and ``gather``.
+Tools and output validation will stand between ``reuse`` and ``isolate``.
 """
 
 from __future__ import annotations
@@ -30,9 +31,10 @@ def build_pipeline(
     render: Stage,
     fit: Stage,
     reuse: Stage,
+    isolate: Stage,
     gather: Stage,
     spend: Stage,
     dispatch: Handler,
 ) -> Handler:
     """One handler: a ``Call`` in, an ``Answer`` out at the first content."""
-    return chain((trace, record, identify, limit, route, render, fit, reuse, gather, spend), dispatch)
+    return chain((trace, record, identify, limit, route, render, fit, reuse, isolate, gather, spend), dispatch)

@@ -7,7 +7,7 @@ import itertools
 
 import pytest
 
-from penstock.core.errors import UpstreamCut, UpstreamUnavailable
+from penstock.core.errors import BulkheadFull, UpstreamCut, UpstreamUnavailable
 from penstock.core.ports import Endpoint, Origin
 from penstock.transport import HttpTransport, TransportLimits
 from support.wire import Body, answering, peer_closed, read_request, scripted_server
@@ -243,10 +243,10 @@ async def test_the_queue_is_bounded_in_depth_and_time_and_says_what_to_do() -> N
         transport = transport_to(origin, limits)
         first, second = (asyncio.create_task(ask(transport, origin)) for _ in range(2))
         await asyncio.sleep(0)
-        with pytest.raises(UpstreamUnavailable, match="connections to the provider are busy"):
+        with pytest.raises(BulkheadFull, match="connections to the provider are busy"):
             async with asyncio.timeout(0.02):
                 await ask(transport, origin)
-        with pytest.raises(UpstreamUnavailable, match="connections to the provider are busy"):
+        with pytest.raises(BulkheadFull, match="connections to the provider are busy"):
             await second
         upstream.gate.set()
         assert await first == b"ok"

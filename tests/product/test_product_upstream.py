@@ -34,6 +34,7 @@ providers:
 models:
   alias: {{provider: main, model_id: real-model, cost_per_1k_tokens_usd: 0.001}}
   other: {{provider: spare, model_id: spare-model, cost_per_1k_tokens_usd: 0.002}}
+resilience: {{breaker: {{failures: 1000000}}, retry_floor: 1000}}
 routing:
   chat: {{primary: alias, fallback: other, first_content_ms: 700, attempt_timeout_ms: 700, idle_gap_ms: 300}}
 tenant_tiers:

@@ -20,18 +20,22 @@ _HEAD = (
 
 
 class Recording(msgspec.Struct, frozen=True):
-    """The response's bytes; the first ``finished_bytes`` of them are through the event with the finish reason."""
+    """The response's bytes, the first ``done_bytes`` of them through the last word.
+
+    ``finish_reason`` stands before that: who has it has not yet heard that nothing more comes.
+    """
 
     wire: bytes
-    finished_bytes: int
+    done_bytes: int
+    finish_reason: str
 
 
 def _record(deltas: list[dict[str, Any]], finish_reason: str) -> Recording:
     wire = _HEAD + b"".join(_chunk(_event(delta)) for delta in deltas)
     finish = _chunk(_event({}, finish_reason))
     usage = {"prompt_tokens": 9, "completion_tokens": 4, "total_tokens": 13}
-    rest = _chunk(_event(None, usage=usage)) + _chunk(DONE) + b"0\r\n\r\n"
-    return Recording(wire + finish + rest, len(wire + finish.removesuffix(b"\r\n")))
+    told = wire + finish + _chunk(_event(None, usage=usage)) + _chunk(DONE)
+    return Recording(told + b"0\r\n\r\n", len(told.removesuffix(b"\r\n")), finish_reason)
 
 
 def _event(delta: dict[str, Any] | None, finish_reason: str | None = None, usage: Any = None) -> bytes:

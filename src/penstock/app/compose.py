@@ -9,6 +9,8 @@ from typing import Any
 
 from msgspec import Struct
 
+from penstock.app.choices import WeighedChoices
+from penstock.app.standings import Standings
 from penstock.app.works import Works
 from penstock.audit import Record
 from penstock.caching import Reuse
@@ -17,13 +19,13 @@ from penstock.config.sections import Provider
 from penstock.core.call import Identity
 from penstock.core.chain import Handler
 from penstock.core.gather import Gather
-from penstock.core.policy import Policy
+from penstock.core.policy import BulkheadPolicy, Policy
 from penstock.core.ports import Fault, Origin
 from penstock.pipeline import build_pipeline
 from penstock.prompts import Registry, Render
 from penstock.prompts.registry import PromptsInvalid
 from penstock.providers import KINDS, ROWS, OpenAICompatible, Simulated, template_answer
-from penstock.resilience import Attempts, Dispatch
+from penstock.resilience import Attempts, Dispatch, Isolate
 from penstock.routing import Route
 from penstock.telemetry import FailedCalls, Trace
 from penstock.tenancy import Fit, Identify, KeyRing, Ledger, Limit, Spend
@@ -39,6 +41,7 @@ class Parts(Struct, frozen=True, kw_only=True):
     keys: KeyRing
     prompts: Registry
     providers: Mapping[str, OpenAICompatible | Simulated]
+    standings: Standings
     handler: Handler
 
 
@@ -47,23 +50,24 @@ def compose(settings: Settings, works: Works, previous: Parts | None = None) -> 
     policy = settings.policy()
     prompts = _prompts(settings, previous)
     providers = _providers(settings, works)
+    standings = Standings(policy.targets, policy.care, works, None if previous is None else previous.standings)
+    choices = WeighedChoices(policy.targets, standings, subkey(works.pepper, "split arms"))
+    targets = {
+        alias: Attempts(standings[alias], providers[target.provider].bind(target), on_failed=works.failing)
+        for alias, target in policy.targets.items()
+    }
     return Parts(
         settings=settings,
         policy=policy,
         keys=KeyRing(subkey(works.pepper, "api keys"), _keys(settings)),
         prompts=prompts,
         providers=providers,
-        handler=_pipeline(settings, works, policy, prompts, providers),
+        standings=standings,
+        handler=_pipeline(settings, works, policy, prompts, Dispatch(targets, template_answer, choices)),
     )
 
 
-def _pipeline(
-    settings: Settings,
-    works: Works,
-    policy: Policy,
-    prompts: Registry,
-    providers: Mapping[str, OpenAICompatible | Simulated],
-) -> Handler:
+def _pipeline(settings: Settings, works: Works, policy: Policy, prompts: Registry, dispatch: Dispatch) -> Handler:
     ledger = Ledger(
         works.budgets,
         works.log,
@@ -71,10 +75,6 @@ def _pipeline(
         on_alert=works.alert,
         strict=settings.store.durability == "strict",
     )
-    targets = {
-        alias: Attempts(target, providers[target.provider].bind(target), clock=time.monotonic, on_failed=works.failing)
-        for alias, target in policy.targets.items()
-    }
     return build_pipeline(
         trace=Trace(works.metrics, on_failed=FailedCalls(works.logger)),
         record=Record(works.log, on_loss=works.lose),
@@ -84,10 +84,15 @@ def _pipeline(
         render=Render(prompts),
         fit=Fit(policy.tiers, policy.routes),
         reuse=Reuse(works.cache, policy.targets),
+        isolate=Isolate(_isolated(policy), time.monotonic),
         gather=Gather(works.metrics),
         spend=Spend(policy.tiers, policy.targets, ledger),
-        dispatch=Dispatch(targets, template_answer),
+        dispatch=dispatch,
     )
+
+
+def _isolated(policy: Policy) -> Mapping[str, BulkheadPolicy]:
+    return {name: route.isolate for name, route in policy.routes.items() if route.isolate is not None}
 
 
 def _keys(settings: Settings) -> list[tuple[str, Identity]]:

@@ -26,6 +26,7 @@ class RunningGateway:
     def __init__(self, parts: Parts, works: Works, control: Control) -> None:
         self._parts = parts
         self._works = works
+        works.standings = parts.standings
         self._control = control
         self._turn = Turn(works.metrics, alone=0)  # the call that has ended is not counted any more
         self._started_at_s = time.monotonic()
@@ -115,7 +116,7 @@ class RunningGateway:
             "cache": {"entries": len(self._works.cache), "bytes": self._works.cache.size_bytes},
             **await self._control.detail(),
             "targets": {
-                alias: {"provider": target.provider, "model": target.model_id}
+                alias: {"provider": target.provider, "model": target.model_id, **self._parts.standings.shown(alias)}
                 for alias, target in self.policy.targets.items()
             },
             "routes": sorted(self.policy.routes),
@@ -131,7 +132,7 @@ class RunningGateway:
 
     def totals(self) -> Totals:
         """What this process has counted."""
-        return self._works.metrics.totals()
+        return self._works.totals()
 
     @property
     def settings(self) -> Settings:
@@ -145,4 +146,5 @@ class RunningGateway:
     def take(self, parts: Parts, generation: int) -> None:
         """Use ``parts`` from the next call on."""
         self._parts = parts
+        self._works.standings = parts.standings
         self.generation = generation

@@ -131,7 +131,7 @@ class LocalControl:
         """Prometheus text."""
         from penstock.telemetry.exposition import render  # noqa: PLC0415 - 4 MB that only a scrape needs
 
-        totals = self._works.metrics.totals()
+        totals = self._works.totals()
         totals.audit_lost += self._owned.lost
         uptime_s = time.monotonic() - self._started_at_s
         return render(totals, Gauges(version=VERSION, uptime_s=uptime_s, quota=self._owned.quota(policy)))

@@ -116,7 +116,7 @@ class Worker:
     async def _leave(self, works: Works, logger: Logger) -> None:
         """What is known here alone is told before the end."""
         self.budgets.give_back_all()
-        self.channel.tell(m.Counted(_raw(works.metrics.totals())))
+        self.channel.tell(m.Counted(_raw(works.totals())))
         try:
             await self.log.flushed(self.log.sequence)
         except StoreFailed as error:

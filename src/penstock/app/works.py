@@ -7,12 +7,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol
 
+from penstock.app.standings import Standings
 from penstock.caching import ExactCache
 from penstock.caching.memory import CacheBounds
 from penstock.config import Settings
 from penstock.core.errors import StoreFailed
 from penstock.core.ports import Admissions, Budgets, Counters, Log, Origin
-from penstock.telemetry import FailingTargets, Metrics
+from penstock.telemetry import FailingTargets, Metrics, Totals
 from penstock.telemetry.logs import Logger
 from penstock.transport import HttpTransport, Proxies
 
@@ -78,6 +79,8 @@ class Works:
         )
         self.metrics = Metrics()
         self.failing = FailingTargets(logger)
+        # Those of the config in force.
+        self.standings: Standings | None = None
         self._transports: dict[tuple[Any, ...], HttpTransport] = {}
 
     def transport(self, *, ca_file: Path | None, named_origins: frozenset[Origin], verify: bool) -> HttpTransport:
@@ -92,6 +95,13 @@ class Works:
                 proxies=self.proxies,
             )
         return self._transports[key]
+
+    def totals(self) -> Totals:
+        """What this process has counted, and how its targets stand."""
+        totals = self.metrics.totals()
+        if self.standings is not None:
+            self.standings.add_to(totals)
+        return totals
 
     def lose(self, error: StoreFailed) -> None:
         """Tell of an audit event that could not be written."""

@@ -91,7 +91,7 @@ class Record:
             error_code=None if outcome.error is None else outcome.error.code,
             tool_names=[name[:NAME_CHARS] for name in trail.tool_names[:TAGS]] if trail.tool_names else [],
             tags=_short(call.tags) if call.tags else {},
-            decision=trail.decision,
+            decision=trail.why,
             attempts=trail.attempts if status != "ok" or len(trail.attempts) > 1 else [],
         )
 

@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 
 from penstock.config.document import STAND_IN, Document
 from penstock.config.problems import did_you_mean
-from penstock.config.sections import Model, Provider, Route, Tenant, Tier
+from penstock.config.routes import check_route
+from penstock.config.sections import Model, Provider, Tenant, Tier
 from penstock.config.settings import Settings
 from penstock.core.ports import Origin
 
@@ -25,7 +26,6 @@ _ADDRESS_FAULTS = (
 )
 # What a service's page shows at the end of its address, and a call appends.
 _APPENDED = ("/chat/completions", "/completions", "/responses", "/embeddings")
-_LATER = ("race", "split", "mirror", "select")
 
 
 def check(
@@ -39,7 +39,7 @@ def check(
     for alias, model in settings.models.items():
         _model(alias, model, document)
     for name, route in settings.routing.items():
-        _route(name, route, settings, document)
+        check_route(name, route, settings, document)
     for name, tier in settings.tenant_tiers.items():
         _tier(name, tier, document)
     for name, tenant in settings.tenants.items():
@@ -63,14 +63,6 @@ def _files(settings: Settings, document: Document) -> None:
     folder, path = settings.prompts.directory, ("prompts", "directory")
     if document.given(path) and not settings.beside(folder).is_dir():
         document.problem(path, f"there is no folder {folder}", hint)
-
-
-def _reference(path: tuple[str | int, ...], name: str, section: str, document: Document) -> None:
-    known = document.names(section)
-    if name not in known and name != STAND_IN:
-        what = {"providers": "provider", "models": "model", "tenant_tiers": "tier"}[section]
-        hint = did_you_mean(name, known) or f"add it under `{section}:`"
-        document.problem(path, f"there is no {what} `{name[:80]}`", hint)
 
 
 def _provider(name: str, provider: Provider, document: Document, kinds: Mapping[str, str | None]) -> None:
@@ -149,7 +141,7 @@ def _fault(name: str, provider: Provider, document: Document, fault_kinds: Colle
 
 def _model(alias: str, model: Model, document: Document) -> None:
     path = ("models", alias)
-    _reference((*path, "provider"), model.provider, "providers", document)
+    document.refer((*path, "provider"), model.provider, "providers")
     both = document.given((*path, "cost_per_1k_tokens_usd"))
     split = [f"cost_per_1k_{side}_tokens_usd" for side in ("input", "output")]
     given = [field for field in split if document.given((*path, field))]
@@ -163,64 +155,12 @@ def _model(alias: str, model: Model, document: Document) -> None:
         document.problem(path, text, "add cost_per_1k_tokens_usd; 0 if it costs nothing", warning=True)
 
 
-def _route(name: str, route: Route, settings: Settings, document: Document) -> None:
-    path = ("routing", name)
-    if name in document.names("models"):
-        document.problem(path, f"`{name}` is a model alias too, and the route would hide it", "rename one of them")
-    later = [form for form in _LATER if document.given((*path, form))]
-    for form in later:
-        document.problem((*path, form), f"`{form}` comes with a later version", "use primary/fallback or first")
-    forms = [form for form in ("primary", "first") if document.given((*path, form))]
-    if not later and not forms and route.primary is None and not document.given((*path, "fallback")):
-        document.problem(path, "a route is `{primary, fallback}` or `{first: [...]}`", "give one of them")
-    elif len(forms) > 1:
-        document.problem((*path, "first"), "`first` and `primary` are two forms of one thing", "keep one of them")
-    if document.given((*path, "fallback")) and "primary" not in forms:
-        document.problem((*path, "fallback"), "a fallback needs a primary", "add `primary:`, or write it into `first`")
-    _steps(name, route, settings, document)
-    _times(name, route, document)
-
-
-def _steps(name: str, route: Route, settings: Settings, document: Document) -> None:
-    path = ("routing", name)
-    steps = route.steps
-    if steps and all(step.degrade is not None for step in steps):
-        document.problem(path, "this route asks no model", "put an alias before the degrade text")
-    before: dict[str, str] = {}
-    for index, step in enumerate(steps):
-        place: tuple[str | int, ...] = (*path, "first", index)
-        if route.first is None:
-            place = (*path, ("primary", "fallback")[index])
-        if step.use is None:
-            if step.degrade is None:
-                document.problem(place, "this step does nothing", 'write an alias, or {degrade: "text"}')
-            elif index + 1 < len(steps):
-                document.problem(place, "what stands after a degrade text is never asked", "put it last")
-            continue
-        _reference(place, step.use, "models", document)
-        model = settings.models.get(step.use)
-        if model is not None and model.provider in before:
-            text = f"`{step.use}` and `{before[model.provider]}` share the provider `{model.provider}`"
-            document.problem(place, f"{text}: when it is down both are", "take another provider's model", warning=True)
-        elif model is not None:
-            before[model.provider] = step.use
-
-
-def _times(name: str, route: Route, document: Document) -> None:
-    path = ("routing", name)
-    for field in ("attempt_timeout_ms", "first_content_ms", "idle_gap_ms"):
-        value = getattr(route, field)
-        if value is not None and route.deadline_ms is not None and value > route.deadline_ms:
-            text = f"`{field}` is longer than `deadline_ms`, and never takes effect"
-            document.problem((*path, field), text, "make it smaller, so that a fallback still has time")
-
-
 def _tier(name: str, tier: Tier, document: Document) -> None:
     path = ("tenant_tiers", name)
     for index, alias in enumerate(tier.allowed_models):
-        _reference((*path, "allowed_models", index), alias, "models", document)
+        document.refer((*path, "allowed_models", index), alias, "models")
     if tier.degrade_to is not None:
-        _reference((*path, "degrade_to"), tier.degrade_to, "models", document)
+        document.refer((*path, "degrade_to"), tier.degrade_to, "models")
         if tier.degrade_to not in tier.allowed_models and (*path, "allowed_models") not in document.unset:
             text = f"this tier may not use `{tier.degrade_to[:80]}` itself"
             document.problem((*path, "degrade_to"), text, "add it to allowed_models")
@@ -230,7 +170,7 @@ def _tier(name: str, tier: Tier, document: Document) -> None:
 
 def _tenant(name: str, tenant: Tenant, document: Document) -> None:
     path = ("tenants", name)
-    _reference((*path, "tier"), tenant.tier, "tenant_tiers", document)
+    document.refer((*path, "tier"), tenant.tier, "tenant_tiers")
     if not tenant.keys and not document.given((*path, "keys", 0)):
         document.problem(path, "no key proves this tenant", "add one under `keys:`", warning=True)
     names = [key.name for key in tenant.keys]

@@ -105,6 +105,15 @@ class Document:
         """The names that a section defines, valid or not."""
         return [str(path[1]) for path in self._positions if len(path) == 2 and path[0] == section]  # noqa: PLR2004 - section and name
 
+    def refer(self, path: Path, name: str, section: str) -> None:
+        """Add a problem unless ``section`` defines ``name``."""
+        known = self.names(section)
+        if name not in known and name != STAND_IN:
+            what = {"providers": "provider", "models": "model", "tenant_tiers": "tier"}[section]
+            self.problem(
+                path, f"there is no {what} `{name[:80]}`", did_you_mean(name, known) or f"add it under `{section}:`"
+            )
+
     def override(self, variables: Mapping[str, Path], options: Mapping[str, str]) -> None:
         """Lay values of the environment over the file: ``variables`` maps a variable's name to the value's path.
 

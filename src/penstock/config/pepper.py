@@ -15,7 +15,7 @@ PEPPER_BYTES = 32
 _OTHERS = 0o077
 
 
-def subkey(pepper: bytes, purpose: Literal["api keys", "user hashes", "audit log"]) -> bytes:
+def subkey(pepper: bytes, purpose: Literal["api keys", "user hashes", "audit log", "split arms"]) -> bytes:
     """32 bytes for one purpose: HMAC-SHA-256 of its name (RFC 5869, expand), so that no use tells of another."""
     return hmac.digest(pepper, f"penstock {purpose}\x01".encode(), "sha256")
 

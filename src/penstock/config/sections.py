@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import (
     BaseModel,
@@ -22,9 +22,26 @@ Usd = Annotated[Decimal, Field(ge=0, le=1_000_000_000, allow_inf_nan=False)]
 Tokens = Annotated[int, Field(ge=1)]
 Milliseconds = Annotated[float, Field(gt=0, le=86_400_000)]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
+Share = Annotated[float, Field(gt=0, le=1)]
 PerMinute = Annotated[int, Field(ge=1)]
 
+By: TypeAlias = Literal["lowest_latency", "cheapest", "weighted", "quality"]
+
+
+def _weights(value: Any) -> Any:
+    return (
+        dict.fromkeys(value, 1.0) if isinstance(value, list) and all(isinstance(each, str) for each in value) else value
+    )
+
+
+# A list of aliases is a map of equal weights.
+Weights = Annotated[
+    dict[str, Annotated[float, Field(gt=0, le=1_000_000)]], Field(min_length=1), BeforeValidator(_weights)
+]
+
 SQLITE = "sqlite:///"
+# Row A2 of the requirements: when both sides of a race fail there is an answer all the same.
+DEGRADE_TEXT = "No model could answer just now. Please try again in a moment."
 # Row A3 of the requirements.
 ENDPOINT_REQUESTS_PER_MINUTE = {"/v1/conversations/end": 100, "/v1/activities/suggest": 60, "/health": 300}
 
@@ -131,6 +148,37 @@ class Provider(Section):
     )
 
 
+class Breaker(Section):
+    """When a model is not asked for a while, because it fails, or is slow, too often."""
+
+    failures: int = Field(default=5, ge=1, description="Failures in a row that open it.")
+    open_s: Seconds = Field(default=60, description="How long nobody is asked then, in seconds.")
+    probes: int = Field(
+        default=1, ge=1, le=1000, description="Calls that are let in after that, to see; all must succeed."
+    )
+    error_rate: Share | None = Field(default=None, description="Share of failed calls that opens it too.")
+    slow_rate: Share | None = Field(default=None, description="Share of slow calls that opens it too.")
+    slow_ms: Milliseconds | None = Field(default=None, description="A first content later than this is slow.")
+    window_s: Seconds = Field(default=30, description="The time that the shares are counted over, in seconds.")
+    min_calls: int = Field(default=20, ge=1, description="Calls within it before a share says anything.")
+
+
+class Bulkhead(Section):
+    """How many calls are in one place at once; a few more wait, the rest are told at once."""
+
+    most: int = Field(ge=1, description="Calls at once.")
+    waiting: int = Field(default=0, ge=0, le=100_000, description="How many more may wait for one to end.")
+    wait_ms: Milliseconds = Field(default=1000, description="How long they wait.")
+
+
+class Resilience(Section):
+    """What holds for every model that does not say otherwise."""
+
+    breaker: Breaker = Field(default=Breaker(), description="When a failing model is not asked for a while.")
+    retry_share: Share = Field(default=0.2, description="Retries of a model, as a share of its calls, at most.")
+    retry_floor: int = Field(default=3, ge=0, le=1000, description="Retries in 10 s that are allowed in any case.")
+
+
 class Model(Section):
     """An alias: one model at one provider, its limits and its price."""
 
@@ -141,24 +189,56 @@ class Model(Section):
     cost_per_1k_tokens_usd: Usd | None = Field(default=None, description="Price of 1,000 tokens, in and out alike.")
     cost_per_1k_input_tokens_usd: Usd | None = Field(default=None, description="Price of 1,000 input tokens.")
     cost_per_1k_output_tokens_usd: Usd | None = Field(default=None, description="Price of 1,000 output tokens.")
+    quality: float = Field(default=0, description="How good it is, on your own scale; for `select: quality`.")
+    breaker: Breaker | None = Field(default=None, description="Its own, in place of that of `resilience`.")
+    bulkhead: Bulkhead | None = Field(default=None, description="How many calls it gets at once; none is no limit.")
 
 
 def _step(value: Any) -> Any:
     return {"use": value} if isinstance(value, str) else value
 
 
+class RaceOf(Section):
+    """Two models at one call: the fallback starts when the main one is late or has failed; the first good answer wins.
+
+    A stream wins with its first content. The main model is not retried, and may go on as long as the fallback may.
+    """
+
+    main: str = Field(description="The model alias that is asked first.")
+    fallback: str = Field(description="The model alias that starts beside it.")
+    after_ms: Milliseconds = Field(default=1500, description="When the fallback starts.")
+    hedge: bool = Field(
+        default=False, description="Start it already when the main model is later than 95 % of its own calls."
+    )
+    fallback_timeout_ms: Milliseconds | None = Field(
+        default=4000, description="Both may take so long from then on; `null` is what is left of the deadline."
+    )
+
+
 class Step(Section):
-    """One place of `first`: an alias, or `{degrade: "text"}`."""
+    """One place of `first`: an alias, `{race: {main, fallback}}`, `{select, among}` or `{degrade: "text"}`."""
 
     use: str | None = Field(default=None, description="A model alias; written bare.")
+    select: By | None = Field(default=None, description="One of `among`, and the others when it fails.")
+    among: Weights | None = Field(default=None, description="The equals that `select` chooses from.")
+    race: RaceOf | None = Field(default=None, description="Two models at one call.")
     degrade: str | None = Field(default=None, min_length=1, description="A fixed answer; the last resort.")
+
+    @property
+    def aliases(self) -> dict[tuple[str, ...], str]:
+        """The model aliases that it names, by where in it."""
+        if self.race is not None:
+            return {("race", "main"): self.race.main, ("race", "fallback"): self.race.fallback}
+        if self.among is not None:
+            return {("among", alias): alias for alias in self.among}
+        return {} if self.use is None else {(): self.use}
 
 
 class Route(Section):
     """A task or route name: which models answer it, in which order, and how long each may take.
 
-    Written as an alias, as `{primary, fallback}` or as `{first: [a, b, {degrade: "text"}]}`. A time
-    that is not given here is the endpoint's.
+    Written as an alias, as `{primary, fallback}`, as `{first: [a, b, {degrade: "text"}]}` or as
+    `{race: {main, fallback}}`. A time that is not given here is the endpoint's.
     """
 
     primary: str | None = Field(default=None, description="The model alias that is asked first.")
@@ -166,10 +246,26 @@ class Route(Section):
     first: list[Annotated[Step, BeforeValidator(_step)]] | None = Field(
         default=None, min_length=1, description="Aliases in order, each asked when the one before failed."
     )
-    race: Any = Field(default=None, description="Hedged calls; comes with a later version.")
-    split: Any = Field(default=None, description="Canary and A/B by weight; comes with a later version.")
+    race: RaceOf | None = Field(
+        default=None, description="Two models at one call, the second one later; where both fail, `degrade` answers."
+    )
+    degrade: str | None = Field(
+        default=None,
+        min_length=1,
+        description="A fixed answer where no model gives one. A race without it has a text of its own.",
+    )
+    split: Weights | None = Field(default=None, description="Aliases by weight, one for each call: canary, A/B.")
+    sticky: Literal["user", "tenant"] | None = Field(
+        default=None, description="The same user, or tenant, always gets the same side of `split`."
+    )
     mirror: Any = Field(default=None, description="Shadow calls; comes with a later version.")
-    select: Any = Field(default=None, description="Choice by latency or price; comes with a later version.")
+    select: By | None = Field(
+        default=None,
+        description="One of `among`: `lowest_latency`, `cheapest`, `weighted` or `quality`; the others when it fails.",
+    )
+    among: Weights | None = Field(
+        default=None, description="The equals that `select` chooses from: a list, or a map to weights for `weighted`."
+    )
     deadline_ms: Milliseconds | None = Field(default=None, description="The whole call may take this long.")
     attempt_timeout_ms: Milliseconds | None = Field(default=None, description="One attempt that is not streamed.")
     first_content_ms: Milliseconds | None = Field(
@@ -178,6 +274,9 @@ class Route(Section):
     idle_gap_ms: Milliseconds | None = Field(default=None, description="Silence between two chunks after that.")
     retry: Literal["fast", "patient"] = Field(
         default="fast", description="`fast`: 2 retries within a second. `patient`: 5 retries, 1 to 16 s apart."
+    )
+    isolate: Bulkhead | None = Field(
+        default=None, description="How many calls of this route one tenant has at once; none is no limit of its own."
     )
     max_input_tokens: Tokens | None = Field(default=None, description="Most tokens a request of this route may have.")
     max_output_tokens: Tokens | None = Field(default=None, description="Most tokens an answer of this route may have.")
@@ -191,8 +290,15 @@ class Route(Section):
     def steps(self) -> list[Step]:
         """The plan in its one long form."""
         if self.first is not None:
-            return self.first
-        return [Step(use=alias) for alias in (self.primary, self.fallback) if alias is not None]
+            steps = list(self.first)
+        elif self.race is not None:
+            steps = [Step(race=self.race)]
+        elif self.select is not None:
+            steps = [Step(select=self.select, among=self.among)]
+        else:
+            steps = [Step(use=alias) for alias in (self.primary, self.fallback) if alias is not None]
+        last_resort = self.degrade or (DEGRADE_TEXT if self.race is not None else None)
+        return steps if last_resort is None or not steps else [*steps, Step(degrade=last_resort)]
 
 
 class Tier(Section):

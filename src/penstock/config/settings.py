@@ -13,8 +13,17 @@ from pydantic import Field, PrivateAttr, SecretStr
 from penstock.config import sections
 from penstock.config.problems import Problem
 from penstock.config.sections import Name, Section
-from penstock.core.plan import Degrade, First, Plan, Target, Use
-from penstock.core.policy import RETRY_PRESETS, Policy, Route, Tier, TimeOverrides
+from penstock.core.plan import Degrade, First, Plan, Race, Select, Split, Target, Use
+from penstock.core.policy import (
+    RETRY_PRESETS,
+    BreakerPolicy,
+    BulkheadPolicy,
+    Care,
+    Policy,
+    Route,
+    Tier,
+    TimeOverrides,
+)
 
 _NANO = 1_000_000_000
 
@@ -31,6 +40,9 @@ class Settings(Section):
     tenants: dict[Name, sections.Tenant] = Field(default={}, description="Tenants, by name.")
     admin_keys: list[Annotated[SecretStr, Field(min_length=8, max_length=512)]] = Field(
         default=[], description="Keys for `/audit`, `/metrics`, `/debug` and the detail of `/health`."
+    )
+    resilience: sections.Resilience = Field(
+        default=sections.Resilience(), description="Breakers and retries of all models."
     )
     limits: sections.Limits = Field(default=sections.Limits(), description="Limits of single endpoints.")
     prompts: sections.Prompts = Field(default=sections.Prompts(), description="Registered prompts.")
@@ -56,6 +68,7 @@ class Settings(Section):
             tenants={name: tenant.tier for name, tenant in self.tenants.items()},
             routes={name: _route(name, route) for name, route in self.routing.items()},
             targets={alias: _target(alias, model) for alias, model in self.models.items()},
+            care={alias: _care(model, self.resilience) for alias, model in self.models.items()},
             endpoint_requests_per_minute=dict(self.limits.endpoints),
         )
 
@@ -83,6 +96,7 @@ def _target(alias: str, model: sections.Model) -> Target:
         model_id=model.model_id,
         max_output_tokens=model.max_output_tokens,
         max_input_tokens=model.max_input_tokens,
+        quality=model.quality,
         input_nano_usd_per_1k=_nano(
             both if model.cost_per_1k_input_tokens_usd is None else model.cost_per_1k_input_tokens_usd
         ),
@@ -92,20 +106,60 @@ def _target(alias: str, model: sections.Model) -> Target:
     )
 
 
+def _care(model: sections.Model, resilience: sections.Resilience) -> Care:
+    breaker = model.breaker or resilience.breaker
+    return Care(
+        breaker=BreakerPolicy(
+            failures=breaker.failures,
+            open_s=breaker.open_s,
+            probes=breaker.probes,
+            error_rate=breaker.error_rate,
+            slow_rate=breaker.slow_rate,
+            slow_s=_seconds(breaker.slow_ms),
+            window_s=breaker.window_s,
+            min_calls=breaker.min_calls,
+        ),
+        bulkhead=_bulkhead(model.bulkhead),
+        retry_share=resilience.retry_share,
+        retry_floor=resilience.retry_floor,
+    )
+
+
+def _bulkhead(bulkhead: sections.Bulkhead | None) -> BulkheadPolicy | None:
+    if bulkhead is None:
+        return None
+    return BulkheadPolicy(most=bulkhead.most, waiting=bulkhead.waiting, wait_s=bulkhead.wait_ms / 1000)
+
+
 def _route(name: str, route: sections.Route) -> Route:
     return Route(
         name=name,
-        plan=_plan(route.steps),
+        plan=_plan(route),
         times=_times(route),
         retry=RETRY_PRESETS[route.retry],
+        isolate=_bulkhead(route.isolate),
         max_input_tokens=route.max_input_tokens,
         max_output_tokens=route.max_output_tokens,
     )
 
 
-def _plan(steps: list[sections.Step]) -> Plan:
-    plans: list[Plan] = [Use(step.use) if step.use is not None else Degrade(step.degrade or "") for step in steps]
-    return plans[0] if len(plans) == 1 else First(tuple(plans))
+def _plan(route: sections.Route) -> Plan:
+    plans = tuple(_part(step) for step in route.steps)
+    if route.split is not None:
+        arms = tuple(Use(alias) for alias in route.split)
+        plan = arms[0] if len(arms) == 1 else Split(arms, tuple(route.split.values()), route.sticky)
+        return plan if route.degrade is None else First((plan, Degrade(route.degrade)))
+    return plans[0] if len(plans) == 1 else First(plans)
+
+
+def _part(step: sections.Step) -> Plan:
+    if step.race is not None:
+        race, limit_s = step.race, _seconds(step.race.fallback_timeout_ms)
+        return Race(Use(race.main), Use(race.fallback), race.after_ms / 1000, limit_s, race.hedge)
+    if step.select is not None and step.among is not None:
+        among = tuple(Use(alias) for alias in step.among)
+        return among[0] if len(among) == 1 else Select(step.select, among, tuple(step.among.values()))
+    return Use(step.use) if step.use is not None else Degrade(step.degrade or "")
 
 
 def _times(route: sections.Route) -> TimeOverrides | None:

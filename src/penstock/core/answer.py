@@ -80,6 +80,7 @@ class Answer:
         "_pending_end",
         "_sink",
         "_source",
+        "attempt",
         "body",
         "dialect",
         "finish_reason",
@@ -99,6 +100,8 @@ class Answer:
         self.last_event_at_s = 0.0
         self.outcome: Outcome | None = None
         self.paused = False
+        # Which of the trail's attempts it comes from.
+        self.attempt: int | None = None
         self._source = source
         self._sink: Sink | None = None
         self._held: list[Event] = []

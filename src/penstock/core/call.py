@@ -6,9 +6,10 @@ from collections.abc import Callable
 from typing import Literal, TypeAlias
 
 from msgspec import Raw, Struct, field
+from msgspec.structs import replace
 
 from penstock.core.errors import PenstockError
-from penstock.core.plan import Decision, Plan
+from penstock.core.plan import Decision, Exclusion, Plan, Ranked
 from penstock.core.policy import FAST_RETRY, RetryPolicy, TimeLimits
 
 Dialect: TypeAlias = Literal["openai"]
@@ -44,13 +45,18 @@ CANCELLED = "cancelled"
 
 
 class Attempt(Struct, frozen=True):
-    """One request to one target, as it ended at first content or before."""
+    """One request to one target, as it ended at first content or before.
+
+    While it runs it stands as ``CANCELLED``: if nobody waits for it any more, that is what it was. ``usage`` is that of
+    an answer which came, and which nobody took.
+    """
 
     target: str
     provider: str
     model: str
     latency_ms: float
     error_code: str | None = None
+    usage: Usage | None = None
 
 
 class RateState(Struct, frozen=True, array_like=True):
@@ -74,6 +80,8 @@ class Trail(Struct, kw_only=True):
     Times named ``*_at_s`` are monotonic seconds; ``marks`` are the times (``perf_counter`` seconds) at which the first
     so many of ``stages`` were entered, and one more when a stage answered without going on. Money is integer nano-USD (1e-9 USD), which adds without rounding.
     ``task`` is the route's name, or a known task: safe as a metric's label, unlike what the caller wrote.
+    ``skipped`` are targets that were not asked when their turn came, and why: breaker, bulkhead, a provider's rest.
+    ``ranked`` are equals in the order of a choice among them.
     ``endings`` are told once how the call ended; then ``answered`` says whether an answer came, and ``reported`` what
     that said of its own tokens, where ``usage`` is what is billed.
     """
@@ -83,12 +91,15 @@ class Trail(Struct, kw_only=True):
     user_hash: str = ""
     decision: Decision | None = None
     attempts: list[Attempt] = field(default_factory=list)
+    skipped: list[Exclusion] = field(default_factory=list)
+    ranked: list[Ranked] = field(default_factory=list)
     task: str = ""
     target: str = ""
     provider: str = ""
     model: str = ""
     fallback_used: bool = False
     degraded: bool = False
+    race_won_by: Literal["", "main", "fallback"] = ""
     cache: Literal["", "hit", "miss"] = ""
     prompt_id: str = ""
     prompt_version: str = ""
@@ -104,6 +115,14 @@ class Trail(Struct, kw_only=True):
     endings: list[Callable[[Call, Outcome], None]] = field(default_factory=list)
     answered: bool = False
     reported: Usage | None = None
+
+    @property
+    def why(self) -> Decision | None:
+        """The decision, and what was passed over when its turn came."""
+        decision = self.decision
+        if decision is None or not (self.skipped or self.ranked):
+            return decision
+        return replace(decision, excluded=(*decision.excluded, *self.skipped), ranked=tuple(self.ranked))
 
     @property
     def retry_count(self) -> int:

@@ -236,6 +236,13 @@ class UpstreamCut(UpstreamError):
     retryable = True
 
 
+class BreakerOpen(UpstreamError):
+    """This target has failed too often, or too slowly, and is not asked for a while."""
+
+    code = "breaker_open"
+    status = 503
+
+
 class BulkheadFull(UpstreamError):
     """This target already answers as many calls at once as it may, and nobody has left in time."""
 

@@ -6,6 +6,7 @@ from collections.abc import Container
 from typing import TypeAlias
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 
 class Use(Struct, frozen=True):
@@ -21,23 +22,34 @@ class First(Struct, frozen=True):
 
 
 class Race(Struct, frozen=True):
-    """Start the second after ``delay_s``, both go on, the first good answer wins: hedge."""
+    """Ask ``main``, and ``fallback`` beside it after ``after_s`` or when ``main`` has failed; the first good answer wins.
 
-    plans: tuple[Plan, ...]
-    delay_s: float
+    A ``hedge`` starts when ``main`` is later than 95 % of its own calls, if that is sooner. From the fallback's start
+    both have ``limit_s``, or what is left of the call's deadline.
+    """
+
+    main: Plan
+    fallback: Plan
+    after_s: float
+    limit_s: float | None = None
+    hedge: bool = False
 
 
 class Select(Struct, frozen=True):
-    """Choose one among equals by a signal (``lowest_latency``, ``cheapest`` ...)."""
+    """Choose one among equals by a signal (``lowest_latency``, ``cheapest``, ``weighted``, ``quality``).
+
+    The others are asked after it when it fails. ``weights`` are those of ``weighted``, in the order of ``plans``.
+    """
 
     by: str
-    plans: tuple[Plan, ...]
+    plans: tuple[Use, ...]
+    weights: tuple[float, ...] = ()
 
 
 class Split(Struct, frozen=True):
-    """Choose one by weight, the same one for the same sticky key: canary, A/B, blue-green."""
+    """Choose one by weight, the same one for the same ``user`` or ``tenant`` if it is sticky: canary, A/B, blue-green."""
 
-    plans: tuple[Plan, ...]
+    plans: tuple[Use, ...]
     weights: tuple[float, ...]
     sticky: str | None = None
 
@@ -60,30 +72,49 @@ Plan: TypeAlias = Use | First | Race | Select | Split | Mirror | Degrade
 
 def plan_targets(plan: Plan) -> tuple[str, ...]:
     """The targets a plan may ask, in its order, each once."""
-    return tuple(dict.fromkeys(plan_uses(plan)))
-
-
-def plan_uses(plan: Plan) -> tuple[str, ...]:
-    """The targets a plan may ask, in its order, as often as it may ask each."""
     if isinstance(plan, Use):
         return (plan.target,)
-    if isinstance(plan, First | Race | Select | Split):
-        return tuple(target for part in plan.plans for target in plan_uses(part))
+    return tuple(dict.fromkeys(target for part in plan_parts(plan) for target in plan_targets(part)))
+
+
+def plan_parts(plan: Plan) -> tuple[Plan, ...]:
+    """The plans that a plan is made of, in its order."""
+    if isinstance(plan, First | Select | Split):
+        return plan.plans
+    if isinstance(plan, Race):
+        return plan.main, plan.fallback
     if isinstance(plan, Mirror):
-        return (*plan_uses(plan.main), *plan_uses(plan.copy))
+        return plan.main, plan.copy
     return ()
 
 
 def narrow(plan: Plan, allowed: Container[str]) -> Plan | None:
-    """The plan without the targets that are not ``allowed``; ``None`` when nothing is left."""
+    """The plan without the targets that are not ``allowed``; ``None`` when nothing is left.
+
+    A mirrored copy answers nobody: without its main nothing is left.
+    """
     if isinstance(plan, Use):
         return plan if plan.target in allowed else None
-    if isinstance(plan, First):
-        left = tuple(kept for part in plan.plans if (kept := narrow(part, allowed)) is not None)
-        return left[0] if len(left) == 1 else First(left) if left else None
     if isinstance(plan, Degrade):
         return plan
-    raise NotImplementedError(type(plan).__name__)  # the config refuses plans that are not followed yet
+    left = [narrow(part, allowed) for part in plan_parts(plan)]
+    if isinstance(plan, Race):
+        main, fallback = left
+        return replace(plan, main=main, fallback=fallback) if main and fallback else main or fallback
+    if isinstance(plan, Mirror):
+        main, copy = left
+        return replace(plan, main=main, copy=copy) if main and copy else main
+    return _narrowed(plan, left)
+
+
+def _narrowed(plan: First | Select | Split, left: list[Plan | None]) -> Plan | None:
+    kept = tuple(part for part in left if part is not None)
+    if len(kept) < 2:  # noqa: PLR2004 - one of one is no choice
+        return kept[0] if kept else None
+    if isinstance(plan, First):
+        return First(kept)
+    weights = tuple(weight for weight, part in zip(plan.weights, left, strict=False) if part is not None)
+    return replace(plan, plans=kept, weights=weights)
 
 
 class Exclusion(Struct, frozen=True):
@@ -94,20 +125,39 @@ class Exclusion(Struct, frozen=True):
     reason: str
 
 
+class Ranked(Struct, frozen=True):
+    """A target in its place among equals, and what put it there."""
+
+    target: str
+    reason: str
+
+
+class Ranking(Struct, frozen=True):
+    """Targets in the order in which to try them, the chosen one first; and those that are left out."""
+
+    tries: tuple[Ranked, ...]
+    excluded: tuple[Exclusion, ...] = ()
+
+
 class Decision(Struct, frozen=True):
-    """Why this plan: what was asked, which rule chose, what was excluded, what is left in order."""
+    """Why this plan: what was asked, which rule chose, what was excluded, what is left in order.
+
+    ``ranked`` are the equals among which one was chosen, as they were tried.
+    """
 
     asked: str
     rule: str
     targets: tuple[str, ...]
     excluded: tuple[Exclusion, ...] = ()
     degraded: bool = False
+    ranked: tuple[Ranked, ...] = ()
 
 
 class Target(Struct, frozen=True):
     """One deployment behind an alias. ``None`` tokens mean no limit of its own.
 
-    Prices are integer nano-USD per 1,000 tokens: exact for prices down to 1e-6 USD a million tokens.
+    Prices are integer nano-USD per 1,000 tokens: exact for prices down to 1e-6 USD a million tokens. ``quality`` is on
+    the operator's own scale, more is better.
     """
 
     alias: str
@@ -117,6 +167,7 @@ class Target(Struct, frozen=True):
     max_input_tokens: int | None = None
     input_nano_usd_per_1k: int = 0
     output_nano_usd_per_1k: int = 0
+    quality: float = 0.0
 
     def cost_nano_usd(self, input_tokens: int, output_tokens: int) -> int:
         """What this many tokens cost here, in nano-USD, rounded up."""

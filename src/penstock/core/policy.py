@@ -83,6 +83,8 @@ class BreakerPolicy(Struct, frozen=True, kw_only=True):
     slow_s: float | None = None
     window_s: float = 30.0
     min_calls: int = 20
+
+
 class BulkheadPolicy(Struct, frozen=True, kw_only=True):
     """How many calls may be in one place at once.
 
@@ -111,6 +113,15 @@ class Tier(Struct, frozen=True, kw_only=True):
     degrade_text: str = "This service is at its limit right now. Please try again later."
 
 
+class Care(Struct, frozen=True, kw_only=True):
+    """How one target is treated. Retries are at most ``retry_share`` of its calls, or ``retry_floor`` in ten seconds."""
+
+    breaker: BreakerPolicy = BreakerPolicy()
+    bulkhead: BulkheadPolicy | None = None
+    retry_share: float = 0.2
+    retry_floor: int = 3
+
+
 class Route(Struct, frozen=True, kw_only=True):
     """A task or route name and its plan."""
 
@@ -118,6 +129,7 @@ class Route(Struct, frozen=True, kw_only=True):
     plan: Plan
     times: TimeOverrides | None = None
     retry: RetryPolicy = FAST_RETRY
+    isolate: BulkheadPolicy | None = None
     max_input_tokens: int | None = None
     max_output_tokens: int | None = None
 
@@ -130,3 +142,4 @@ class Policy(Struct, frozen=True, kw_only=True):
     routes: Mapping[str, Route]
     targets: Mapping[str, Target]
     endpoint_requests_per_minute: Mapping[str, int]
+    care: Mapping[str, Care] = {}

@@ -26,7 +26,7 @@ def estimate_json_tokens(string: bytes) -> int:
     """
     characters = len(string) - 2
     if string.find(b"\\") >= 0:  # a search costs a thirtieth of a count; `in` first takes its bytes for a number
-        characters -= string.count(b"\\")
+        characters -= string.count(b"\\") - string.count(b"\\\\")  # of a pair one is the character
     if string.isascii():
         return (characters + 3) // 4
     extra_bytes = len(string) - len(string.translate(None, _CONTINUATION))

@@ -121,8 +121,9 @@ def _overhead_ms(trail: Trail) -> float:
 
 def _explanation(trail: Trail) -> bytes:
     lines = b""
-    if trail.decision is not None:
-        told = msgspec.structs.asdict(trail.decision) | {"attempts": trail.attempts}
+    decision = trail.why
+    if decision is not None:
+        told = msgspec.structs.asdict(decision) | {"attempts": trail.attempts}
         lines += b"x-penstock-decision: %b\r\n" % _ascii_json(told)
     marks_s = trail.marks
     if marks_s:

@@ -200,14 +200,12 @@ class Relay:
             self._break(UpstreamCut("The provider's stream ended before the answer was complete."))
 
     def body_failed(self, error: Exception) -> None:
-        """A cut after the last finish reason costs the caller nothing."""
+        """A connection that breaks before ``[DONE]`` has cut the stream, whatever came before: we do not say it for them."""
         self._body_over = True
         if self._over:
             self._release()
             return
-        if self._reader.done or self._reader.finished:
-            self._finish()
-        elif isinstance(error, PenstockError):
+        if isinstance(error, PenstockError):
             self._break(error)
         else:
             self._break(UpstreamCut("The connection to the provider broke before the answer was complete."))

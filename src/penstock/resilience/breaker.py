@@ -8,6 +8,7 @@ from typing import Literal, TypeAlias
 
 from msgspec import Struct
 
+from penstock.core.health import Gate
 from penstock.core.policy import BreakerPolicy
 from penstock.resilience.sliding import SlidingCount
 
@@ -82,6 +83,13 @@ class Breaker:
     def admit(self, now_s: float) -> Permit | Refusal:
         """A permit to ask the target now, or why there is none."""
         return self._pass or self._look(now_s)
+
+    def gate(self, now_s: float) -> Gate:
+        """What it would say now; no place is taken."""
+        open_s, hold_s = self._open_until_s - now_s, self._hold_until_s - now_s
+        if open_s > 0 or (self.state == "half_open" and not self._places):
+            return Gate(self.state, self.since_s, "breaker open")
+        return Gate(self.state, self.since_s, "the provider wants a rest" if hold_s > 0 else "")
 
     def begin(self, permit: Permit, now_s: float, first_content_s: float) -> None:
         """The first content has come, after so many seconds."""

@@ -1,55 +1,94 @@
-"""The pipeline's end: follows the call's plan to an answer."""
+"""The pipeline's end: a plan becomes a handler, and that answers the call."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from typing import Protocol
 
 from penstock.core.answer import Answer
 from penstock.core.call import Call
 from penstock.core.chain import Handler
-from penstock.core.errors import PenstockError, Unavailable
-from penstock.core.plan import Degrade, First, Plan, Use
+from penstock.core.errors import Unavailable
+from penstock.core.plan import Degrade, First, Plan, Race, Ranking, Select, Split, Use
+from penstock.resilience.first import first
+from penstock.resilience.race import race
+from penstock.resilience.select import select, split
+
+
+class Choices(Protocol):
+    """What plans leave to be decided when a call comes."""
+
+    def hedge_after_s(self, plan: Plan) -> float:
+        """The p95 of the plan's first target: what a hedge waits for it. Infinite while nobody knows."""
+
+    def rank(self, plan: Select) -> Ranking:
+        """In which order its equals are tried now."""
+
+    def arm(self, plan: Split, call: Call) -> int:
+        """Which of its plans the call gets."""
 
 
 class Dispatch:
-    """Interprets plans. ``degrade`` makes the fixed answer of a ``Degrade`` in the call's dialect."""
+    """Follows plans: data that routing has made, handlers here. ``degrade`` makes a fixed answer in the call's dialect.
+
+    Each plan is compiled once; there are as many as config and its tiers can make.
+    """
 
     name = "dispatch"
 
-    def __init__(self, targets: Mapping[str, Handler], degrade: Callable[[Call, str], Answer]) -> None:
+    def __init__(
+        self,
+        targets: Mapping[str, Handler],
+        degrade: Callable[[Call, str], Answer],
+        choices: Choices,
+    ) -> None:
         self._targets = targets
         self._degrade = degrade
+        self._choices = choices
+        self._handlers: dict[Plan, Handler] = {}
 
     def __call__(self, call: Call) -> Awaitable[Answer]:
         """Answer as ``call.plan`` says. Raises the last target's error."""
-        if call.plan is None:
+        plan = call.plan
+        if plan is None:
             raise Unavailable("No plan for this call.")
-        return self._follow(call.plan, call)
-
-    def _follow(self, plan: Plan, call: Call) -> Awaitable[Answer]:
         if isinstance(plan, Use):
             return self._targets[plan.target](call)
+        handler = self._handlers.get(plan)
+        if handler is None:
+            handler = self._handlers[plan] = self.follow(plan)
+        return handler(call)
+
+    def follow(self, plan: Plan) -> Handler:
+        """The handler that answers as ``plan`` says."""
+        if isinstance(plan, Use):
+            return self._targets[plan.target]
         if isinstance(plan, First):
-            return self._first(plan, call)
+            return first([self.follow(part) for part in plan.plans])
+        if isinstance(plan, Race):
+            return self._race(plan)
         if isinstance(plan, Degrade):
-            return self._fixed(plan, call)
+            return self._fixed(plan.text)
+        if isinstance(plan, Select):
+            targets = {part.target: self._targets[part.target] for part in plan.plans}
+            return select(targets, lambda: self._choices.rank(plan))
+        if isinstance(plan, Split):
+            return split([self.follow(part) for part in plan.plans], lambda call: self._choices.arm(plan, call))
         raise NotImplementedError(type(plan).__name__)  # the config refuses plans that are not followed yet
 
-    async def _fixed(self, plan: Degrade, call: Call) -> Answer:
-        call.trail.degraded = True
-        call.trail.target, call.trail.provider, call.trail.model = "", "penstock", "degrade"
-        return self._degrade(call, plan.text)
+    def _race(self, plan: Race) -> Handler:
+        soft_s, main = plan.after_s, plan.main
 
-    async def _first(self, plan: First, call: Call) -> Answer:
-        """Each in turn, before the first content only; the caller's own mistakes are not passed on."""
-        last = len(plan.plans) - 1
-        for index, part in enumerate(plan.plans):
-            try:
-                answer = await self._follow(part, call)
-            except PenstockError as error:
-                if index == last or not error.curable_elsewhere:
-                    raise
-            else:
-                call.trail.fallback_used = call.trail.fallback_used or index > 0
-                return answer
-        raise Unavailable("The plan names no target.")
+        def after_s() -> float:
+            return min(soft_s, self._choices.hedge_after_s(main)) if plan.hedge else soft_s
+
+        return race(self.follow(main), self.follow(plan.fallback), after_s=after_s, limit_s=plan.limit_s)
+
+    def _fixed(self, text: str) -> Handler:
+        async def handle(call: Call) -> Answer:
+            trail = call.trail
+            trail.degraded = True
+            trail.target, trail.provider, trail.model = "", "penstock", "degrade"
+            return self._degrade(call, text)
+
+        return handle

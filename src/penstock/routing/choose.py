@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 from msgspec import Struct
 
 from penstock.core.health import Health
-from penstock.core.plan import Exclusion
+from penstock.core.plan import Exclusion, Ranked, Ranking
 from penstock.routing.split import pick
 
 By: TypeAlias = Literal["lowest_latency", "cheapest", "weighted", "quality"]
@@ -29,20 +29,6 @@ class Candidate(Struct, frozen=True):
     nano_usd_per_1k: int = 0
     weight: float = 1.0
     quality: float = 0.0
-
-
-class Ranked(Struct, frozen=True):
-    """A target in its place, and what put it there."""
-
-    target: str
-    reason: str
-
-
-class Ranking(Struct, frozen=True):
-    """Targets in the order in which to try them, the chosen one first; and those that are left out."""
-
-    tries: tuple[Ranked, ...]
-    excluded: tuple[Exclusion, ...]
 
 
 def choose(by: By, candidates: Sequence[Candidate], chance: float) -> Ranking:

@@ -6,13 +6,14 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from hashlib import blake2b
 from itertools import accumulate
-from math import inf, log
+from math import inf, log, nextafter
 
 
 def pick(weights: Sequence[float], chance: float) -> int:
     """The index of an arm, each as likely as it is heavy; ``chance`` is in [0, 1). The first where none weighs anything."""
     ends = list(accumulate(weights))
-    return bisect_right(ends, chance * ends[-1]) if ends[-1] > 0 else 0
+    # The product may round up to the whole, which is beyond the last arm.
+    return bisect_right(ends, min(chance * ends[-1], nextafter(ends[-1], 0.0))) if ends[-1] > 0 else 0
 
 
 def pick_for(key: str, arms: Sequence[str], weights: Sequence[float], secret: bytes) -> int:

@@ -54,6 +54,14 @@ def _calls(of: Totals) -> Iterator[Metric]:
     yield _counter("llm_retries_total", "Attempts beyond a target's first.", ("provider", "task"), of.retries)
     models = ("task", "from_model", "to_model")
     yield _counter("llm_fallbacks_total", "Calls that another target answered.", models, of.fallbacks)
+    races = "Calls that two targets were asked at once, by who answered."
+    yield _counter("penstock_races_total", races, ("task", "winner"), of.races)
+    changes = "Changes of a target's circuit breaker, by its new state."
+    yield _counter("penstock_breaker_changes_total", changes, ("target", "state"), of.breaker_changes)
+    states = "Processes in which a target's circuit breaker is in that state."
+    yield _gauge("penstock_breakers", states, ("target", "state"), of.breakers)
+    places = "Calls that are in a target's bulkhead, or wait for a place there."
+    yield _gauge("penstock_bulkhead_calls", places, ("target", "place"), of.bulkheads)
     yield _counter("llm_cache_hits_total", "Calls answered from a cache.", ("task", "cache_type"), of.cache_hits)
     seconds: Values = {(name,): stage.seconds for name, stage in of.stages.items() if stage.count}
     yield _counter("penstock_stage_seconds_total", "Time in a stage before the next one.", ("stage",), seconds)

@@ -55,6 +55,8 @@ class Metrics:
         self.provider_errors: Counter[tuple[str, ...]] = Counter()
         self.retries: Counter[tuple[str, ...]] = Counter()
         self.fallbacks: Counter[tuple[str, ...]] = Counter()
+        self.races: Counter[tuple[str, ...]] = Counter()
+        self.breaker_changes: Counter[tuple[str, ...]] = Counter()
         self.cache_hits: Counter[tuple[str, ...]] = Counter()
         self.rejections: Counter[tuple[str, ...]] = Counter()
         self._stages: dict[str, StageTime] = {}
@@ -119,6 +121,8 @@ class Metrics:
                     provider_errors=self.provider_errors,
                     retries=self.retries,
                     fallbacks=self.fallbacks,
+                    races=self.races,
+                    breaker_changes=self.breaker_changes,
                     cache_hits=self.cache_hits,
                     rejections=self.rejections,
                     latency=self.latency,
@@ -168,6 +172,8 @@ class Metrics:
             self.provider_errors[trail.provider, error.code] += 1
         if trail.fallback_used:
             self.fallbacks[task, trail.attempts[0].model, trail.model] += 1
+        if trail.race_won_by:
+            self.races[task, trail.race_won_by] += 1
 
     def _keep_marks(self, names: tuple[str, ...], marks_s: list[float]) -> None:
         """Stage times are sums of differences: of many calls at once they take a third of the time."""

@@ -67,6 +67,10 @@ class Totals(Struct, kw_only=True):
     provider_errors: Counts = field(default_factory=dict)
     retries: Counts = field(default_factory=dict)
     fallbacks: Counts = field(default_factory=dict)
+    races: Counts = field(default_factory=dict)
+    breaker_changes: Counts = field(default_factory=dict)
+    breakers: Counts = field(default_factory=dict)
+    bulkheads: Counts = field(default_factory=dict)
     cache_hits: Counts = field(default_factory=dict)
     rejections: Counts = field(default_factory=dict)
     latency: dict[Labels, Histogram] = field(default_factory=dict)
@@ -99,6 +103,10 @@ class Totals(Struct, kw_only=True):
             self.provider_errors,
             self.retries,
             self.fallbacks,
+            self.races,
+            self.breaker_changes,
+            self.breakers,
+            self.bulkheads,
             self.cache_hits,
             self.rejections,
         )

@@ -57,10 +57,11 @@ class Bill(Struct, frozen=True):
         return Usage(self.call.input_tokens, 0, estimated=True)
 
     def _wasted(self) -> int:
-        """The input of every attempt that a provider had begun to work on, and that came to nothing."""
+        """The input of every attempt that a provider had begun to work on in vain; all of an answer that lost a race."""
         call, cost = self.call, 0
         for attempt in call.trail.attempts:
             target = self.targets.get(attempt.target)
             if target is not None and attempt.error_code in _WORKED_ON:
-                cost += target.cost_nano_usd(call.input_tokens, 0)
+                used = attempt.usage or self._unreported()
+                cost += target.cost_nano_usd(used.input_tokens, used.output_tokens)
         return cost

@@ -10,7 +10,7 @@ from penstock.core.answer import Answer
 from penstock.core.call import Call
 from penstock.core.chain import Handler
 from penstock.core.errors import BudgetExceeded
-from penstock.core.plan import Decision, Degrade, First, Plan, Target, Use, plan_targets, plan_uses
+from penstock.core.plan import Decision, Degrade, First, Mirror, Plan, Race, Target, Use, plan_parts, plan_targets
 from penstock.core.policy import NO_RETRY, Tier
 from penstock.core.ports import Reservation
 from penstock.tenancy.bill import Bill
@@ -87,16 +87,22 @@ class Spend:
         """The most that the plan can cost: one answer by its dearest target, and the input of every attempt before it.
 
         Of an answer input is billed once, output for every choice; an attempt that came to nothing may be billed too
-        (see ``bill.py``).
+        (see ``bill.py``). Both answers of a race may come, and both of a mirrored call do.
         """
-        inputs = outputs = 0
-        for alias in () if call.plan is None else plan_uses(call.plan):
-            target = self._targets[alias]
+        return 0 if call.plan is None else sum(self._most(call.plan, call))
+
+    def _most(self, plan: Plan, call: Call) -> tuple[int, int]:
+        """The inputs of all attempts, and the answers."""
+        if isinstance(plan, Use):
+            target = self._targets[plan.target]
             most = least(call.max_output_tokens, target.max_output_tokens)
             output_tokens = (DEFAULT_OUTPUT_TOKENS if most is None else most) * call.choices
-            outputs = max(outputs, target.cost_nano_usd(0, output_tokens))
-            inputs += target.cost_nano_usd(call.input_tokens, 0) * call.retry.max_attempts
-        return inputs + outputs
+            inputs = target.cost_nano_usd(call.input_tokens, 0) * call.retry.max_attempts
+            return inputs, target.cost_nano_usd(0, output_tokens)
+        parts = [self._most(part, call) for part in plan_parts(plan)]
+        outputs = [output for _, output in parts]
+        both = isinstance(plan, Race | Mirror)
+        return sum(inputs for inputs, _ in parts), sum(outputs) if both else max(outputs, default=0)
 
     def _refusal(self, tenant: str, estimate: int, limit: int) -> BudgetExceeded:
         left = self._ledger.left(tenant, limit)

@@ -9,7 +9,7 @@ import asyncio
 from time import monotonic
 from typing import TypeAlias
 
-from penstock.core.errors import UpstreamUnavailable
+from penstock.core.errors import BulkheadFull, UpstreamUnavailable
 from penstock.core.ports import Origin
 from penstock.transport.connection import Connection, StaleConnection
 from penstock.transport.dialing import Dialer
@@ -72,7 +72,7 @@ class Lane:
             return await self._open()
         if admission is Admission.WAIT:
             return await self._wait() or await self._open()
-        raise UpstreamUnavailable(_ALL_BUSY)
+        raise BulkheadFull(_ALL_BUSY, retry_after_s=1.0)
 
     async def _open(self) -> Connection:
         """A fresh connection in a slot that is held already."""
@@ -106,7 +106,7 @@ class Lane:
             if not waiter.cancel() and not waiter.cancelled():  # granted, and cancelled before it could be used
                 self._hand_back(waiter.result())
             if isinstance(error, TimeoutError):
-                raise UpstreamUnavailable(_ALL_BUSY) from None
+                raise BulkheadFull(_ALL_BUSY, retry_after_s=1.0) from None
             raise
 
     def _make(self) -> Connection:

@@ -48,14 +48,16 @@ async def _ended(outcome: Outcome, call: Call | None = None) -> dict[str, Any]:
     return event
 
 
+BIG = {"target": "big", "provider": "p1", "model": "m1", "latency_ms": 4.0, "error_code": "upstream_cut", "usage": None}
+
+
 async def test_every_fact_of_the_trail_is_recorded() -> None:
     call = make_call(task="extract", model="extract", stream=True, tags={"team": "search"})
     trail = call.trail
     trail.received_at_s, trail.first_content_at_s, trail.user_hash = 10.0, 10.75, "9f86d081"
-    trail.attempts = [Attempt("big", "p1", "m1", 4.0, "upstream_timeout"), Attempt("big", "p1", "m1", 4.0, "x")]
-    trail.attempts.append(Attempt("small", "p2", "m2", 9.0))
-    trail.target, trail.provider, trail.model, trail.fallback_used = "small", "p2", "m2", True
-    trail.prompt_id, trail.prompt_version, trail.schema_version = "support", "v1", "s2"
+    trail.attempts = [*[Attempt("big", "p1", "m1", 4.0, "upstream_cut")] * 2, Attempt("small", "p2", "m2", 9.0)]
+    trail.target, trail.provider, trail.model = "small", "p2", "m2"
+    trail.prompt_id, trail.prompt_version, trail.schema_version, trail.fallback_used = "support", "v1", "s2", True
     trail.usage, trail.cost_nano_usd, trail.tool_names = Usage(12, 34, estimated=True), 2_500, ("search",)
     trail.decision = Decision("extract", "route", ("big", "small"))
     event = msgspec.json.decode(msgspec.json.encode(await _ended(END, call)))
@@ -100,11 +102,12 @@ async def test_every_fact_of_the_trail_is_recorded() -> None:
             "targets": ["big", "small"],
             "excluded": [],
             "degraded": False,
+            "ranked": [],
         },
         "attempts": [
-            {"target": "big", "provider": "p1", "model": "m1", "latency_ms": 4.0, "error_code": "upstream_timeout"},
-            {"target": "big", "provider": "p1", "model": "m1", "latency_ms": 4.0, "error_code": "x"},
-            {"target": "small", "provider": "p2", "model": "m2", "latency_ms": 9.0, "error_code": None},
+            BIG,
+            BIG,
+            {"target": "small", "provider": "p2", "model": "m2", "latency_ms": 9.0, "error_code": None, "usage": None},
         ],
     }
 

@@ -3,7 +3,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from penstock.config import load_settings
-from penstock.core.plan import Degrade, First, Use
+from penstock.config.sections import DEGRADE_TEXT
+from penstock.core.plan import Degrade, First, Race, Use
 from penstock.core.policy import FAST_RETRY, PATIENT_RETRY, TimeLimits
 from support.configs import DEMO, GOOD, PROVIDERS, load_text
 
@@ -48,6 +49,21 @@ def test_every_way_to_write_a_route(tmp_path: Path) -> None:
     assert routes["one"].plan == Use("a")
     assert routes["two"].plan == First((Use("a"), Use("b")))
     assert routes["many"].plan == First((Use("a"), Use("b"), Use("c"), Degrade("Later.")))
+
+
+def test_a_race_has_the_times_of_the_requirements_and_a_last_resort(tmp_path: Path) -> None:
+    text = MODELS + (
+        "routing:\n"
+        "  plain: {race: {main: a, fallback: b}}\n"
+        "  own: {race: {main: a, fallback: b, after_ms: 200, fallback_timeout_ms: null}, degrade: Later.}\n"
+        "  hedge: {first: [{race: {main: a, fallback: b, hedge: true}}, c]}\n"
+        "  pair: {primary: a, fallback: b, degrade: Later.}\n"
+    )
+    routes = load_text(tmp_path, text).policy().routes
+    assert routes["plain"].plan == First((Race(Use("a"), Use("b"), 1.5, 4.0), Degrade(DEGRADE_TEXT)))
+    assert routes["own"].plan == First((Race(Use("a"), Use("b"), 0.2, None), Degrade("Later.")))
+    assert routes["hedge"].plan == First((Race(Use("a"), Use("b"), 1.5, 4.0, hedge=True), Use("c")))
+    assert routes["pair"].plan == First((Use("a"), Use("b"), Degrade("Later.")))
 
 
 def test_a_route_without_deadline_leaves_times_to_the_endpoint(tmp_path: Path) -> None:

@@ -126,7 +126,7 @@ def test_every_error_has_a_code_of_its_own_and_a_status_that_clients_know() -> N
 
 
 def test_plans_name_their_targets_once_in_order() -> None:
-    plan = First((Use("a"), Race((Use("b"), Use("a")), 1.5), Split((Use("c"),), (1.0,)), Degrade("later")))
+    plan = First((Use("a"), Race(Use("b"), Use("a"), 1.5), Split((Use("c"),), (1.0,)), Degrade("later")))
     assert plan_targets(plan) == ("a", "b", "c")
     assert plan_targets(Mirror(Use("x"), Use("y"))) == ("x", "y")
 

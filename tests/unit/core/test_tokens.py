@@ -6,7 +6,7 @@ import json
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from penstock.core.tokens import estimate_json_tokens, estimate_tokens
@@ -37,6 +37,8 @@ def test_a_string_in_json_counts_as_its_text(text: str) -> None:
 
 
 @settings(deadline=None)
+@example("\\")
+@example("\\\n\\\\")
 @given(st.text())
 def test_however_a_text_is_escaped_it_counts_for_about_as_much(text: str) -> None:
     escaped = estimate_json_tokens(json.dumps(text).encode())

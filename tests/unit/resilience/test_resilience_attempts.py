@@ -26,6 +26,7 @@ from penstock.core.plan import Degrade, First, Target, Use
 from penstock.core.policy import FAST_RETRY, PATIENT_RETRY, RetryPolicy, TimeLimits
 from penstock.resilience import Attempts, Dispatch, retry_delay_s
 from support.calls import LIMITS, ListSink, complete_answer, delta, make_call
+from support.targets import PlainChoices, standing
 
 
 class FakeTime:
@@ -56,9 +57,8 @@ def failing(*errors: PenstockError) -> tuple[Handler, list[Call]]:
 
 
 def attempts(backend: Handler, time: FakeTime, alias: str = "fast") -> Attempts:
-    return Attempts(
-        Target(alias, f"mock-{alias}", f"{alias}-v1"), backend, clock=time.clock, sleep=time.sleep, chance=lambda: 0.5
-    )
+    target = Target(alias, f"mock-{alias}", f"{alias}-v1")
+    return Attempts(standing(target, time.clock), backend, sleep=time.sleep, chance=lambda: 0.5)
 
 
 async def test_transient_errors_are_asked_again_with_growing_delays_plus_jitter() -> None:
@@ -91,11 +91,11 @@ async def test_every_failed_attempt_is_told_of_also_when_the_next_one_answers() 
     backend, _ = failing(UpstreamUnavailable("500"), UpstreamMisconfigured("401"))
     limits = TimeLimits(total_s=10, attempt_s=0.01, first_content_s=1, idle_gap_s=1)
     targets = {
-        "a": Attempts(Target("a", "p", "m"), backend, clock=time.clock, sleep=time.sleep, on_failed=hear),
-        "b": Attempts(Target("b", "q", "n"), late, clock=time.clock, sleep=time.sleep, on_failed=hear),
+        "a": Attempts(standing(Target("a", "p", "m"), time.clock), backend, sleep=time.sleep, on_failed=hear),
+        "b": Attempts(standing(Target("b", "q", "n"), time.clock), late, sleep=time.sleep, on_failed=hear),
     }
     plan = First((Use("a"), Use("b"), Degrade("sorry")))
-    answer = await Dispatch(targets, lambda _, text: complete_answer(text.encode()))(
+    answer = await Dispatch(targets, lambda _, text: complete_answer(text.encode()), PlainChoices())(
         make_call(plan=plan, limits=limits, retry=FAST_RETRY)
     )
     assert answer.body == b"sorry"
@@ -115,10 +115,10 @@ async def test_an_input_that_a_model_does_not_take_goes_to_one_that_does() -> No
     short, short_calls = failing()
     longer, longer_calls = failing()
     targets = {
-        "a": Attempts(Target("a", "p", "m", max_input_tokens=100), short, clock=time.clock, sleep=time.sleep),
-        "b": Attempts(Target("b", "q", "n", max_input_tokens=1000), longer, clock=time.clock, sleep=time.sleep),
+        "a": Attempts(standing(Target("a", "p", "m", max_input_tokens=100), time.clock), short, sleep=time.sleep),
+        "b": Attempts(standing(Target("b", "q", "n", max_input_tokens=1000), time.clock), longer, sleep=time.sleep),
     }
-    plan = Dispatch(targets, lambda _, text: complete_answer(text.encode()))
+    plan = Dispatch(targets, lambda _, text: complete_answer(text.encode()), PlainChoices())
     call = make_call(plan=BOTH, input_tokens=500)
     await plan(call)
     assert (short_calls, len(longer_calls), call.trail.target) == ([], 1, "b")
@@ -212,7 +212,9 @@ def dispatch(time: FakeTime, **backends: Handler) -> Dispatch:
     def degrade(_: Call, text: str) -> Answer:
         return complete_answer(text.encode())
 
-    return Dispatch({alias: attempts(backend, time, alias) for alias, backend in backends.items()}, degrade)
+    return Dispatch(
+        {alias: attempts(backend, time, alias) for alias, backend in backends.items()}, degrade, PlainChoices()
+    )
 
 
 BOTH = First((Use("a"), Use("b")))
@@ -246,8 +248,9 @@ async def test_the_callers_own_mistake_never_reaches_the_fallback() -> None:
 
 async def test_the_primary_answering_is_no_fallback() -> None:
     primary, _ = failing()
+    second, _ = failing()
     call = make_call(plan=BOTH)
-    await dispatch(FakeTime(), a=primary)(call)
+    await dispatch(FakeTime(), a=primary, b=second)(call)
     assert not call.trail.fallback_used
 
 

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from penstock.core.health import Figures, Gate, Health, Quantiles
-from penstock.core.plan import Exclusion
-from penstock.routing import By, Candidate, Ranked, choose
+from penstock.core.plan import Exclusion, Ranked
+from penstock.routing import By, Candidate, choose
 from penstock.routing.choose import EXPLORED
 
 CLOSED = Gate()

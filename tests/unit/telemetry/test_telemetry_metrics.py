@@ -13,7 +13,7 @@ from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from penstock.core.answer import DISCONNECT, END, Answer, Outcome
-from penstock.core.call import Attempt, Call, Usage
+from penstock.core.call import CANCELLED, Attempt, Call, Usage
 from penstock.core.chain import Handler, chain
 from penstock.core.errors import BudgetExceeded, PenstockError, RateLimited, UpstreamCut
 from penstock.telemetry import Gauges, Metrics, QuotaUse, Trace
@@ -120,6 +120,17 @@ async def test_retries_fallbacks_and_provider_errors_are_counted_by_what_was_ask
     assert value(metrics, "llm_fallbacks_total", task="chat", from_model="m1", to_model="m2") == 1
     assert value(metrics, "llm_provider_errors_total", provider="p1", error_type="upstream_timeout") == 1
     assert value(metrics, "llm_provider_errors_total", provider="p1", error_type="upstream_cut") == 1
+
+
+async def test_races_are_counted_by_their_winner() -> None:
+    metrics = Metrics()
+    call = dispatched(Attempt("big", "p1", "m1", 9.0, CANCELLED), Attempt("small", "p2", "m2", 9.0))
+    call.trail.race_won_by, call.trail.fallback_used = "fallback", True
+    await Run(metrics).answered(call)
+    await Run(metrics).answered(dispatched(Attempt("big", "p1", "m1", 9.0)))
+    assert value(metrics, "penstock_races_total", task="chat", winner="fallback") == 1
+    assert value(metrics, "penstock_races_total", task="chat", winner="main") is None
+    assert value(metrics, "llm_fallbacks_total", task="chat", from_model="m1", to_model="m2") == 1
 
 
 async def test_a_provider_that_fails_behind_a_fixed_text_is_counted() -> None:

@@ -171,7 +171,7 @@ def describe(call: Call, completion: Completion, answer: Answer, *, latency_ms: 
         usage=TokenUsage(input_tokens=usage.input_tokens, output_tokens=usage.output_tokens, estimated=usage.estimated),
     )
     if call.explain and trail.decision is not None:
-        shown.decision = msgspec.to_builtins(trail.decision)
+        shown.decision = msgspec.to_builtins(trail.why)
     return shown
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from penstock.core.call import Identity
-from penstock.core.plan import Degrade, Mirror, Plan, Use
+from penstock.core.plan import Degrade, Mirror, Plan, Use, plan_parts
 from penstock.core.policy import Policy
 
 
@@ -31,4 +31,4 @@ def _callable(plan: Plan, allowed: frozenset[str]) -> bool:
         return False
     if isinstance(plan, Mirror):
         return _callable(plan.main, allowed)
-    return any(_callable(each, allowed) for each in plan.plans)
+    return any(_callable(each, allowed) for each in plan_parts(plan))

@@ -1,0 +1,63 @@
+"""``WeighedChoices``: what plans leave open, decided by how their targets do."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from math import inf
+from random import random
+from typing import cast
+
+from penstock.app.standings import Standings
+from penstock.core.call import Call
+from penstock.core.plan import Plan, Ranking, Select, Split, Target, plan_targets
+from penstock.routing import By, Candidate, choose, pick, pick_for
+
+
+class WeighedChoices:
+    """Implements ``resilience.dispatch.Choices``. ``secret`` keeps callers from choosing an arm by their name."""
+
+    def __init__(
+        self,
+        targets: Mapping[str, Target],
+        standings: Standings,
+        secret: bytes,
+        chance: Callable[[], float] = random,
+    ) -> None:
+        self._targets = targets
+        self._standings = standings
+        self._secret = secret
+        self._chance = chance
+
+    def hedge_after_s(self, plan: Plan) -> float:
+        """The p95 of the plan's first target to its first content, in seconds."""
+        signal = self._standings[plan_targets(plan)[0]].signal
+        quantiles = signal.health(time.monotonic()).figures.first_content
+        return inf if quantiles is None else quantiles.p95_s
+
+    def rank(self, plan: Select) -> Ranking:
+        """In which order its equals are tried now."""
+        now_s = time.monotonic()
+        weights = plan.weights or (1.0,) * len(plan.plans)
+        candidates = [
+            self._candidate(use.target, weight, now_s) for use, weight in zip(plan.plans, weights, strict=True)
+        ]
+        return choose(cast("By", plan.by), candidates, self._chance())
+
+    def arm(self, plan: Split, call: Call) -> int:
+        """Which of its plans the call gets: the same one for the same user or tenant where that is asked for."""
+        key = {"user": call.trail.user_hash, "tenant": call.identity.tenant}.get(plan.sticky or "", "")
+        if not key:
+            return pick(plan.weights, self._chance())
+        return pick_for(key, [use.target for use in plan.plans], plan.weights, self._secret)
+
+    def _candidate(self, alias: str, weight: float, now_s: float) -> Candidate:
+        target = self._targets[alias]
+        return Candidate(
+            alias,
+            self._standings[alias].signal.health(now_s),
+            # Chats read about as much as they write.
+            (target.input_nano_usd_per_1k + target.output_nano_usd_per_1k) // 2,
+            weight,
+            target.quality,
+        )

@@ -1,0 +1,113 @@
+"""``Standing``: what is known of one target and what it is granted, kept across calls and reloads."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from penstock.core.answer import Answer, Outcome
+from penstock.core.errors import (
+    BreakerOpen,
+    BulkheadFull,
+    DeadlineExceeded,
+    PenstockError,
+    UpstreamError,
+    UpstreamRateLimited,
+)
+from penstock.core.plan import Target
+from penstock.core.ports import Clock
+from penstock.resilience.breaker import Breaker, Permit, Refusal
+from penstock.resilience.bulkhead import Bulkhead
+from penstock.resilience.retry_budget import RetryBudget
+from penstock.resilience.signals import Signal
+
+
+class Standing(Struct, eq=False):
+    """One target's breaker, retry budget, bulkhead (``None``: no bound of its own) and signal.
+
+    An attempt is ``let_in``, and then one of ``answered``, ``failed``, ``outrun`` or ``given_up`` says what became of it.
+    Times are monotonic seconds.
+    """
+
+    target: Target
+    clock: Clock
+    breaker: Breaker
+    retries: RetryBudget
+    signal: Signal
+    bulkhead: Bulkhead | None = None
+
+    def let_in(self, now_s: float) -> Permit:
+        """Leave for one attempt. Raises ``BreakerOpen``, and ``UpstreamRateLimited`` while the provider wants a rest."""
+        permit = self.breaker.admit(now_s)
+        if isinstance(permit, Refusal):
+            raise _refused(self.target, permit)
+        self.signal.begun(now_s)
+        return permit
+
+    def answered(self, permit: Permit, answer: Answer, now_s: float, took_s: float) -> None:
+        """The first content has come, or the whole answer; a stream's end is heard of later."""
+        self.breaker.begin(permit, now_s, took_s)
+        self.signal.answered(now_s, took_s)
+        if answer.body is not None:
+            self._succeeded(permit, now_s, took_s)
+            return
+        began_s = now_s - took_s
+        answer.on_close(lambda outcome: self._ended(permit, outcome, began_s))
+
+    def failed(self, permit: Permit, error: PenstockError, now_s: float, took_s: float) -> None:
+        """The attempt came to nothing. A refusal of the request itself shows that the target works."""
+        if isinstance(error, UpstreamRateLimited):
+            if error.retry_after_s is not None:
+                self.breaker.hold(now_s, error.retry_after_s)
+            self.given_up(permit)
+        elif isinstance(error, BulkheadFull | DeadlineExceeded):  # we had no room, or no time left to give
+            self.given_up(permit)
+        elif isinstance(error, UpstreamError):
+            self.breaker.fail(permit, now_s)
+            self.signal.failed(now_s)
+            self._leave()
+        else:
+            self.breaker.begin(permit, now_s, took_s)
+            self._succeeded(permit, now_s, took_s)
+
+    def outrun(self, permit: Permit, now_s: float, took_s: float) -> None:
+        """It had its time, and another was sooner: too slow is a failure."""
+        self.breaker.fail(permit, now_s)
+        self.signal.answered(now_s, took_s)
+        self._leave()
+
+    def given_up(self, permit: Permit) -> None:
+        """Nobody waits for it any more, through no fault of the target's."""
+        self.breaker.release(permit)
+        self._leave()
+
+    def _succeeded(self, permit: Permit, now_s: float, took_s: float) -> None:
+        self.breaker.succeed(permit)
+        self.signal.ended(now_s, took_s)
+        self._leave()
+
+    def _ended(self, permit: Permit, outcome: Outcome, began_s: float) -> None:
+        now_s = self.clock()
+        if outcome.kind == "end":
+            self._succeeded(permit, now_s, now_s - began_s)
+        elif isinstance(outcome.error, UpstreamError):
+            self.breaker.cut(permit, now_s)
+            self.signal.failed(now_s)
+            self._leave()
+        else:
+            self.given_up(permit)
+
+    def _leave(self) -> None:
+        if self.bulkhead is not None:
+            self.bulkhead.leave()
+
+
+def _refused(target: Target, refusal: Refusal) -> PenstockError:
+    if refusal.reason == "told_to_wait":
+        return UpstreamRateLimited(
+            f"'{target.provider}' has asked to be left alone for {refusal.retry_after_s:.1f} s more.",
+            retry_after_s=refusal.retry_after_s,
+        )
+    return BreakerOpen(
+        f"'{target.alias}' has failed too often, and is not asked for now: ask again later, or name another model.",
+        retry_after_s=refusal.retry_after_s,
+    )
