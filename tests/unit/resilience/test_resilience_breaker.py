@@ -160,6 +160,24 @@ def test_what_was_asked_before_it_opened_says_nothing_after() -> None:
     assert state_of(breaker) == "closed"
 
 
+def test_what_was_asked_before_it_opened_forgives_nothing_after() -> None:
+    breaker = Breaker(BreakerPolicy(failures=2))
+    old = admitted(breaker, 0.0)
+    fail(breaker, times=2)
+    answer(breaker, 60.0)
+    fail(breaker, 61.0)
+    breaker.begin(old, 61.0, 61.0)
+    cut_one = admitted(breaker, 61.0)
+    fail(breaker, 61.0)
+    assert state_of(breaker) == "open"
+    breaker.cut(cut_one, 62.0)
+    answer(breaker, 121.0)
+    cut(breaker, 122.0)
+    breaker.succeed(old)
+    cut(breaker, 122.0)
+    assert state_of(breaker) == "open"
+
+
 # --- probes ---
 
 
@@ -210,6 +228,17 @@ def test_a_probe_that_is_released_frees_its_place_once() -> None:
     assert refused(breaker, 61.0).reason == "breaker_open"
     breaker.begin(probe, 62.0, 1.0)
     assert state_of(breaker) == "closed"
+
+
+def test_a_probe_of_an_earlier_set_has_no_place_to_free() -> None:
+    breaker = Breaker(BreakerPolicy(probes=2))
+    fail(breaker, times=5)
+    old = admitted(breaker, 60.0)
+    fail(breaker, 60.0)
+    admitted(breaker, 120.0)
+    admitted(breaker, 120.0)
+    breaker.release(old)
+    assert refused(breaker, 120.0).reason == "breaker_open"
 
 
 # --- a 429 with Retry-After ---

@@ -20,7 +20,8 @@ POLICIES = (
     BreakerPolicy(failures=9, open_s=10.0, probes=2, error_rate=0.5, window_s=10 * BUCKET_S, min_calls=4),
     BreakerPolicy(failures=9, open_s=10.0, slow_rate=0.4, slow_s=1.0, window_s=10 * BUCKET_S, min_calls=4),
 )
-Fate = Literal["failed", "begun", "begun slowly", "succeeded", "cut"]
+Fate = Literal["failed", "begun", "begun slowly", "succeeded", "cut", "released"]
+FATES: tuple[Fate, ...] = ("failed", "begun", "begun slowly", "succeeded", "cut", "released")
 
 
 class Asked(Struct, eq=False):
@@ -33,13 +34,12 @@ class Asked(Struct, eq=False):
 
 
 class Histories(RuleBasedStateMachine):
-    """Calls are admitted, told of in any order at any time, and told of again when nobody should."""
+    """Calls are admitted, told of in any order at any time."""
 
     def __init__(self) -> None:
         super().__init__()
         self.now_s = 1000.0
         self.asked: list[Asked] = []
-        self.over: list[Asked] = []
         self.changes: list[Change] = []
         # The model: what has happened since the breaker last opened, and which probes have their places.
         self.opened = 0
@@ -48,10 +48,16 @@ class Histories(RuleBasedStateMachine):
         self.events: list[tuple[float, Fate]] = []
         self.outstanding = self.passed = 0
 
-    @initialize(policy=st.sampled_from(POLICIES))
-    def begin_with(self, policy: BreakerPolicy) -> None:
+    @initialize(policy=st.sampled_from(POLICIES), chapter=st.sampled_from(["new", "broken", "mended"]))
+    def begin_with(self, policy: BreakerPolicy, chapter: str) -> None:
+        """Most of what can go wrong does so after the breaker has opened: two of three histories begin there."""
         self.policy = policy
         self.breaker = Breaker(policy, self.changes.append)
+        if chapter != "new":
+            self.ask([None, None, "begun", "begun", *["failed"] * policy.failures])
+            self.wait_until_it_may_be_asked()
+        if chapter == "mended":
+            self._mend()
 
     # --- what may happen ---
 
@@ -59,76 +65,28 @@ class Histories(RuleBasedStateMachine):
     def wait(self, seconds: float) -> None:
         self.now_s += seconds
 
+    @precondition(lambda self: self.now_s < self.open_until_s)
     @rule()
-    def ask(self) -> None:
-        got = self.breaker.admit(self.now_s)
-        if self.now_s < self.open_until_s:
-            until_s = max(self.open_until_s, self.hold_until_s)
-            assert got == Refusal("breaker_open", until_s - self.now_s)
-        elif self.now_s < self.hold_until_s:
-            assert got == Refusal("told_to_wait", self.hold_until_s - self.now_s)
-        else:
-            self.half_open = self.half_open or self.open_until_s > -inf
-            if self.half_open and self.outstanding + self.passed == self.policy.probes:
-                assert got == Refusal("breaker_open", 0.0)
-            else:
-                assert isinstance(got, Permit)
-                self.asked.append(Asked(got, self.opened, self.half_open))
-                self.outstanding += self.half_open
+    def wait_until_it_may_be_asked(self) -> None:
+        self.now_s = max(self.open_until_s, self.hold_until_s)
+
+    @rule(fates=st.lists(st.sampled_from([*FATES, None]), min_size=1, max_size=8))
+    def ask(self, fates: list[Fate | None]) -> None:
+        """Some calls in a row, of which some are not told of yet."""
+        for fate in fates:
+            asked = self._ask()
+            if asked is not None and fate is not None:
+                self._tell(asked, fate)
 
     @precondition(lambda self: self.asked)
-    @rule(data=st.data(), seconds=st.sampled_from([0.5, 5.0]))
-    def answer(self, data: st.DataObject, seconds: float) -> None:
-        asked = self._draw(data, begun=False)
-        if asked is not None:
-            self._begin(asked, seconds)
-
-    @precondition(lambda self: self.asked)
-    @rule(data=st.data())
-    def fail(self, data: st.DataObject) -> None:
-        asked = self._draw(data, begun=False)
-        if asked is not None:
-            self.breaker.fail(asked.permit, self.now_s)
-            self._end(asked, "failed")
-
-    @precondition(lambda self: self.asked)
-    @rule(data=st.data(), well=st.booleans())
-    def end(self, data: st.DataObject, well: bool) -> None:  # noqa: FBT001 - drawn
-        asked = self._draw(data, begun=True)
-        if asked is None:
-            return
-        if well:
-            self.breaker.succeed(asked.permit)
-        else:
-            self.breaker.cut(asked.permit, self.now_s)
-        self._end(asked, "succeeded" if well else "cut")
-
-    @precondition(lambda self: self.asked)
-    @rule(data=st.data())
-    def release(self, data: st.DataObject) -> None:
-        asked = data.draw(st.sampled_from(self.asked))
-        self._release(asked)
-
-    @precondition(lambda self: self.over)
-    @rule(data=st.data())
-    def release_once_more(self, data: st.DataObject) -> None:
-        self.breaker.release(data.draw(st.sampled_from(self.over)).permit)
+    @rule(data=st.data(), fate=st.sampled_from(FATES))
+    def tell(self, data: st.DataObject, fate: Fate) -> None:
+        self._tell(data.draw(st.sampled_from(self.asked)), fate)
 
     @rule(seconds=st.sampled_from([0.5, 2.0, 15.0]))
     def hold(self, seconds: float) -> None:
         self.breaker.hold(self.now_s, seconds)
         self.hold_until_s = max(self.hold_until_s, self.now_s + seconds)
-
-    @rule()
-    def recover(self) -> None:
-        """From wherever it is: nobody waits any more, silence, and a set of good probes."""
-        for asked in list(self.asked):
-            self._release(asked)
-        self.now_s = max(self.now_s + self.policy.open_s, self.hold_until_s)
-        for _ in range(self.policy.probes):
-            self.ask()
-            self._begin(self.asked[-1], 0.1)
-        assert self.breaker.state == "closed"
 
     # --- what must hold ---
 
@@ -146,36 +104,68 @@ class Histories(RuleBasedStateMachine):
         assert self.breaker.since_s == (self.changes[-1].at_s if self.changes else None)
         assert states.count("open") == self.opened
 
+    def teardown(self) -> None:
+        """After any history silence and a set of good probes close it, once nobody waits for the others any more."""
+        for asked in [asked for asked in self.asked if asked.opened == self.opened]:
+            self._tell(asked, "released")
+        self.now_s = max(self.now_s + self.policy.open_s, self.hold_until_s)
+        self._mend()
+
     # --- the model ---
 
-    def _draw(self, data: st.DataObject, *, begun: bool) -> Asked | None:
-        choice = [asked for asked in self.asked if asked.begun is begun]
-        return data.draw(st.sampled_from(choice)) if choice else None
+    def _ask(self) -> Asked | None:
+        got = self.breaker.admit(self.now_s)
+        if self.now_s < self.open_until_s:
+            until_s = max(self.open_until_s, self.hold_until_s)
+            assert got == Refusal("breaker_open", until_s - self.now_s)
+            return None
+        if self.now_s < self.hold_until_s:
+            assert got == Refusal("told_to_wait", self.hold_until_s - self.now_s)
+            return None
+        self.half_open = self.half_open or self.open_until_s > -inf
+        if self.half_open and self.outstanding + self.passed == self.policy.probes:
+            assert got == Refusal("breaker_open", 0.0)
+            return None
+        assert isinstance(got, Permit)
+        asked = Asked(got, self.opened, self.half_open)
+        self.asked.append(asked)
+        self.outstanding += self.half_open
+        return asked
 
-    def _begin(self, asked: Asked, seconds: float) -> None:
-        self.breaker.begin(asked.permit, self.now_s, seconds)
-        asked.begun = True
-        if asked.opened == self.opened:
-            slow = self.policy.slow_s is not None and seconds > self.policy.slow_s
-            self._happened(asked, "begun slowly" if slow else "begun")
+    def _mend(self) -> None:
+        for _ in range(self.policy.probes):
+            probe = self._ask()
+            assert probe is not None
+            self._tell(probe, "begun")
+        assert self.breaker.state == "closed"
 
-    def _end(self, asked: Asked, fate: Fate) -> None:
-        self._move(asked)
-        if asked.opened == self.opened:
-            self._happened(asked, fate)
-
-    def _release(self, asked: Asked) -> None:
-        self.breaker.release(asked.permit)
-        self._move(asked)
-        if asked.opened == self.opened and asked.probe and not asked.begun:
-            self.outstanding -= 1
-
-    def _move(self, asked: Asked) -> None:
+    def _tell(self, asked: Asked, fate: Fate) -> None:
+        """What must come before is told before; what has begun cannot fail to begin."""
+        if not asked.begun and fate not in {"failed", "released"}:
+            slowly = fate == "begun slowly"
+            self.breaker.begin(asked.permit, self.now_s, 5.0 if slowly else 0.5)
+            asked.begun = True
+            self._happened(asked, "begun slowly" if slowly and self.policy.slow_s is not None else "begun")
+            self.breaker.release(asked.permit)  # as a `finally` does, to no effect
+        if fate in {"begun", "begun slowly"} or (asked.begun and fate == "failed"):
+            return
         self.asked.remove(asked)
-        self.over.append(asked)
+        if fate == "failed":
+            self.breaker.fail(asked.permit, self.now_s)
+        elif fate == "cut":
+            self.breaker.cut(asked.permit, self.now_s)
+        elif fate == "succeeded":
+            self.breaker.succeed(asked.permit)
+        self._happened(asked, fate)
+        for _ in range(2):
+            self.breaker.release(asked.permit)
 
     def _happened(self, asked: Asked, fate: Fate) -> None:
-        if asked.probe and fate in {"begun", "begun slowly"}:
+        if asked.opened != self.opened:
+            return
+        if fate == "released":
+            self.outstanding -= asked.probe and not asked.begun
+        elif asked.probe and fate in {"begun", "begun slowly"}:
             self.outstanding -= 1
             self.passed += 1
             if fate == "begun slowly":
@@ -223,4 +213,4 @@ def _after_last(fates: list[Fate], forgiving: set[Fate]) -> list[Fate]:
 
 
 TestHistories = Histories.TestCase
-TestHistories.settings = settings(max_examples=150, stateful_step_count=50, deadline=None)
+TestHistories.settings = settings(max_examples=200, stateful_step_count=50, deadline=None)
