@@ -272,6 +272,9 @@ class Route(Section):
         default=None, description="One streamed attempt, up to its first content."
     )
     idle_gap_ms: Milliseconds | None = Field(default=None, description="Silence between two chunks after that.")
+    min_tokens_per_s: float | None = Field(
+        default=None, gt=0, le=100_000, description="A stream that is slower, over 10 s, is given up."
+    )
     retry: Literal["fast", "patient"] = Field(
         default="fast", description="`fast`: 2 retries within a second. `patient`: 5 retries, 1 to 16 s apart."
     )

@@ -168,6 +168,7 @@ def _times(route: sections.Route) -> TimeOverrides | None:
         first_content_s=_seconds(route.first_content_ms),
         idle_gap_s=_seconds(route.idle_gap_ms),
         attempt_s=_seconds(route.attempt_timeout_ms),
+        min_tokens_per_s=route.min_tokens_per_s,
     )
     return None if times == TimeOverrides() else times
 

@@ -54,6 +54,9 @@ class Sink(Protocol):
 class Source(Protocol):
     """Produces a stream, and can be told to wait or to stop. ``close`` may be called twice."""
 
+    def written_tokens(self) -> int:
+        """About how many tokens of output have come so far."""
+
     def pause(self) -> None:
         """Stop reading from the upstream until ``resume``."""
 
@@ -88,6 +91,7 @@ class Answer:
         "outcome",
         "paused",
         "usage",
+        "was_paused",
     )
 
     def __init__(
@@ -99,7 +103,8 @@ class Answer:
         self.finish_reason: str | None = None
         self.last_event_at_s = 0.0
         self.outcome: Outcome | None = None
-        self.paused = False
+        # ``was_paused`` stays true until whoever looks for it has seen it.
+        self.paused = self.was_paused = False
         # Which of the trail's attempts it comes from.
         self.attempt: int | None = None
         self._source = source
@@ -163,7 +168,7 @@ class Answer:
 
     def pause(self) -> None:
         """The client is slow: stop reading from the upstream."""
-        self.paused = True
+        self.paused = self.was_paused = True
         if self._source is not None:
             self._source.pause()
 
@@ -180,6 +185,10 @@ class Answer:
             self._sink = None
             self._held.clear()
             self._finish(outcome)
+
+    def written_tokens(self) -> int:
+        """About how many tokens of output have come so far."""
+        return 0 if self._source is None else self._source.written_tokens()
 
     # --- within ---
 

@@ -14,13 +14,15 @@ class TimeLimits(Struct, frozen=True, kw_only=True):
     """How long a call may take, in seconds.
 
     ``attempt_s`` bounds one non-streaming attempt (``None``: what is left of ``total_s``), ``first_content_s`` one
-    streaming attempt up to its first content, ``idle_gap_s`` the silence between two chunks after it.
+    streaming attempt up to its first content, ``idle_gap_s`` the silence between two chunks after it. A stream slower
+    than ``min_tokens_per_s`` is given up.
     """
 
     total_s: float
     first_content_s: float
     idle_gap_s: float
     attempt_s: float | None = None
+    min_tokens_per_s: float | None = None
 
 
 class TimeOverrides(Struct, frozen=True, kw_only=True):
@@ -30,6 +32,7 @@ class TimeOverrides(Struct, frozen=True, kw_only=True):
     first_content_s: float | None = None
     idle_gap_s: float | None = None
     attempt_s: float | None = None
+    min_tokens_per_s: float | None = None
 
     def over(self, limits: TimeLimits) -> TimeLimits:
         """``limits`` with these laid over them."""
@@ -38,6 +41,7 @@ class TimeOverrides(Struct, frozen=True, kw_only=True):
             first_content_s=limits.first_content_s if self.first_content_s is None else self.first_content_s,
             idle_gap_s=limits.idle_gap_s if self.idle_gap_s is None else self.idle_gap_s,
             attempt_s=limits.attempt_s if self.attempt_s is None else self.attempt_s,
+            min_tokens_per_s=limits.min_tokens_per_s if self.min_tokens_per_s is None else self.min_tokens_per_s,
         )
 
 

@@ -212,6 +212,10 @@ class Relay:
 
     # --- the answer's side ---
 
+    def written_tokens(self) -> int:
+        """About how many tokens of output have come so far."""
+        return self._reader.usage.output_tokens
+
     def pause(self) -> None:
         """Let the provider wait."""
         self._response.pause()

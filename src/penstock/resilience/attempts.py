@@ -136,7 +136,7 @@ class Attempts:
         trail.first_content_at_s = now_s
         standing.answered(permit, answer, now_s, took_s)
         if answer.body is None:
-            SilenceWatch(answer, idle_gap_s=limits.idle_gap_s, left_s=call.deadline_s - now_s)
+            SilenceWatch(answer, limits, left_s=call.deadline_s - now_s)
         return answer
 
     def _fail(self, permit: Permit, error: PenstockError, started_at_s: float) -> None:

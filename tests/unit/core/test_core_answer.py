@@ -19,6 +19,9 @@ class RecordingSource:
     def __init__(self) -> None:
         self.calls: list[str] = []
 
+    def written_tokens(self) -> int:
+        return 7
+
     def pause(self) -> None:
         self.calls.append("pause")
 

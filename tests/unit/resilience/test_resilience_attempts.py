@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penstock.core.answer import CANCEL, Answer
+from penstock.core.answer import Answer
 from penstock.core.call import Call
 from penstock.core.chain import Handler
 from penstock.core.errors import (
@@ -25,7 +25,7 @@ from penstock.core.errors import (
 from penstock.core.plan import Degrade, First, Target, Use
 from penstock.core.policy import FAST_RETRY, PATIENT_RETRY, RetryPolicy, TimeLimits
 from penstock.resilience import Attempts, Dispatch, retry_delay_s
-from support.calls import LIMITS, ListSink, complete_answer, delta, make_call
+from support.calls import LIMITS, complete_answer, make_call
 from support.targets import PlainChoices, standing
 
 
@@ -285,59 +285,3 @@ def test_attempts_never_exceed_the_bound_and_the_deadline_ends_everything(kinds:
         assert time.now_s <= max(LIMITS.total_s + 0.5, start_s)
 
     asyncio.run(run())
-
-
-# --- after the first content ---
-
-
-class Streaming:
-    def __init__(self) -> None:
-        self.answer = Answer("openai")
-
-    async def __call__(self, _: Call) -> Answer:
-        self.answer.feed([delta("first")])
-        return self.answer
-
-
-async def _stream(idle_gap_s: float, total_s: float = 10.0) -> tuple[Answer, ListSink]:
-    backend = Streaming()
-    limits = TimeLimits(total_s=total_s, first_content_s=1, idle_gap_s=idle_gap_s)
-    answer = await attempts(backend, FakeTime())(make_call(stream=True, limits=limits))
-    sink = ListSink()
-    answer.attach(sink)
-    return answer, sink
-
-
-async def test_a_stream_that_falls_silent_ends_with_an_error() -> None:
-    _, sink = await _stream(idle_gap_s=0.02)
-    async with asyncio.timeout(1):
-        await sink.done.wait()
-    assert sink.outcome is not None
-    assert isinstance(sink.outcome.error, UpstreamTimeout)
-
-
-async def test_a_stream_past_its_deadline_ends_with_an_error() -> None:
-    answer, sink = await _stream(idle_gap_s=0.5, total_s=0.05)
-    async with asyncio.timeout(1):
-        while not sink.done.is_set():
-            answer.feed([delta("x")])
-            await asyncio.sleep(0.005)
-    assert sink.outcome is not None
-    assert isinstance(sink.outcome.error, DeadlineExceeded)
-
-
-async def test_a_pause_of_the_client_is_not_the_upstreams_silence() -> None:
-    answer, sink = await _stream(idle_gap_s=0.03)
-    answer.pause()
-    await asyncio.sleep(0.08)
-    assert sink.outcome is None
-    answer.resume()
-    async with asyncio.timeout(1):
-        await sink.done.wait()
-
-
-async def test_the_watch_ends_with_its_stream() -> None:
-    answer, sink = await _stream(idle_gap_s=0.02)
-    answer.close(CANCEL)
-    await asyncio.sleep(0.05)
-    assert sink.outcome is None

@@ -21,6 +21,9 @@ class EstimatingSource:
     def __init__(self) -> None:
         self.answer = Answer("openai", source=self)
 
+    def written_tokens(self) -> int:
+        raise AssertionError
+
     def pause(self) -> None:
         raise AssertionError
 
