@@ -38,6 +38,8 @@ def check(
         _verification(name, provider, settings, document)
     for alias, model in settings.models.items():
         _model(alias, model, document)
+        _breaker(("models", alias, "breaker"), document)
+    _breaker(("resilience", "breaker"), document)
     for name, route in settings.routing.items():
         check_route(name, route, settings, document)
     for name, tier in settings.tenant_tiers.items():
@@ -153,6 +155,12 @@ def _model(alias: str, model: Model, document: Document) -> None:
     elif not both and not given:
         text = "no price: budgets and cost reports count this model as free"
         document.problem(path, text, "add cost_per_1k_tokens_usd; 0 if it costs nothing", warning=True)
+
+
+def _breaker(path: tuple[str, ...], document: Document) -> None:
+    for setting, other in (("slow_rate", "slow_ms"), ("slow_ms", "slow_rate")):
+        if document.given((*path, setting)) and not document.given((*path, other)):
+            document.problem((*path, setting), f"`{setting}` says nothing without `{other}`", f"add `{other}:`")
 
 
 def _tier(name: str, tier: Tier, document: Document) -> None:

@@ -214,6 +214,12 @@ class UpstreamRateLimited(UpstreamError):
     retryable = True
 
 
+class UpstreamResting(UpstreamRateLimited):
+    """The provider answered 429 to a call before, and the time it wanted is not over: it was not asked."""
+
+    code = "upstream_resting"
+
+
 class UpstreamTimeout(UpstreamError):
     """No answer, first content or next chunk within the attempt's limits."""
 

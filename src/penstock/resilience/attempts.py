@@ -9,7 +9,7 @@ from random import random
 from penstock.core.answer import Answer
 from penstock.core.call import CANCELLED, Attempt, Call
 from penstock.core.chain import Handler
-from penstock.core.errors import DeadlineExceeded, InputTooLong, PenstockError, UpstreamTimeout
+from penstock.core.errors import DeadlineExceeded, InputTooLong, PenstockError, UpstreamResting, UpstreamTimeout
 from penstock.core.plan import Exclusion, Target
 from penstock.resilience.breaker import Permit
 from penstock.resilience.bulkhead import Bulkhead
@@ -56,8 +56,8 @@ class Attempts:
                 "the messages, or ask a model that takes more.",
                 param="messages",
             )
-        retries = self._standing.retries
-        retries.count(self._clock())
+        standing = self._standing
+        standing.retries.count(self._clock())
         made = 0
         while True:
             made += 1
@@ -66,7 +66,10 @@ class Attempts:
             except PenstockError as error:
                 now_s = self._clock()
                 delay_s = retry_delay_s(call.retry, made, error, call.deadline_s - now_s, self._chance())
-                if delay_s is None or not retries.take(now_s):
+                if delay_s is None or standing.shut():
+                    raise
+                # Who waits for a provider that wants a rest has not asked it: that is no extra attempt.
+                if not isinstance(error, UpstreamResting) and not standing.retries.take(now_s):
                     raise
             await self._sleep(delay_s)
 

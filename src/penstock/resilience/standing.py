@@ -12,6 +12,7 @@ from penstock.core.errors import (
     PenstockError,
     UpstreamError,
     UpstreamRateLimited,
+    UpstreamResting,
 )
 from penstock.core.plan import Target
 from penstock.core.ports import Clock
@@ -19,6 +20,9 @@ from penstock.resilience.breaker import Breaker, Permit, Refusal
 from penstock.resilience.bulkhead import Bulkhead
 from penstock.resilience.retry_budget import RetryBudget
 from penstock.resilience.signals import Signal
+
+# A provider that wants a longer rest than this has made a mistake, or is asked again too soon once an hour.
+_LONGEST_REST_S = 3600.0
 
 
 class Standing(Struct, eq=False):
@@ -35,8 +39,12 @@ class Standing(Struct, eq=False):
     signal: Signal
     bulkhead: Bulkhead | None = None
 
+    def shut(self) -> bool:
+        """Whether an attempt would be refused for long: nobody need wait to hear that."""
+        return self.breaker.state == "open"
+
     def let_in(self, now_s: float) -> Permit:
-        """Leave for one attempt. Raises ``BreakerOpen``, and ``UpstreamRateLimited`` while the provider wants a rest."""
+        """Leave for one attempt. Raises ``BreakerOpen``, and ``UpstreamResting`` while the provider wants a rest."""
         permit = self.breaker.admit(now_s)
         if isinstance(permit, Refusal):
             raise _refused(self.target, permit)
@@ -45,11 +53,12 @@ class Standing(Struct, eq=False):
 
     def answered(self, permit: Permit, answer: Answer, now_s: float, took_s: float) -> None:
         """The first content has come, or the whole answer; a stream's end is heard of later."""
-        self.breaker.begin(permit, now_s, took_s)
         self.signal.answered(now_s, took_s)
         if answer.body is not None:
+            self.breaker.begin(permit, now_s, 0.0)  # a whole answer takes as long as it is: that is not slow
             self._succeeded(permit, now_s, took_s)
             return
+        self.breaker.begin(permit, now_s, took_s)
         began_s = now_s - took_s
         answer.on_close(lambda outcome: self._ended(permit, outcome, began_s))
 
@@ -57,7 +66,7 @@ class Standing(Struct, eq=False):
         """The attempt came to nothing. A refusal of the request itself shows that the target works."""
         if isinstance(error, UpstreamRateLimited):
             if error.retry_after_s is not None:
-                self.breaker.hold(now_s, error.retry_after_s)
+                self.breaker.hold(now_s, min(error.retry_after_s, _LONGEST_REST_S))
             self.given_up(permit)
         elif isinstance(error, BulkheadFull | DeadlineExceeded):  # we had no room, or no time left to give
             self.given_up(permit)
@@ -66,7 +75,7 @@ class Standing(Struct, eq=False):
             self.signal.failed(now_s)
             self._leave()
         else:
-            self.breaker.begin(permit, now_s, took_s)
+            self.breaker.begin(permit, now_s, 0.0)
             self._succeeded(permit, now_s, took_s)
 
     def outrun(self, permit: Permit, now_s: float, took_s: float) -> None:
@@ -103,11 +112,11 @@ class Standing(Struct, eq=False):
 
 def _refused(target: Target, refusal: Refusal) -> PenstockError:
     if refusal.reason == "told_to_wait":
-        return UpstreamRateLimited(
+        return UpstreamResting(
             f"'{target.provider}' has asked to be left alone for {refusal.retry_after_s:.1f} s more.",
             retry_after_s=refusal.retry_after_s,
         )
     return BreakerOpen(
         f"'{target.alias}' has failed too often, and is not asked for now: ask again later, or name another model.",
-        retry_after_s=refusal.retry_after_s,
+        retry_after_s=refusal.retry_after_s or None,  # 0: a probe is under way, and tells any moment
     )

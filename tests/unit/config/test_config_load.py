@@ -274,6 +274,10 @@ def test_keys_open_another_address(tmp_path: Path) -> None:
         (GOOD + "routing: {chat: {first: [{}, fast]}}\n", "routing.chat.first.0", "error"),
         (GOOD + "routing: {chat: {race: {main: fast, fallback: fsat}}}\n", "routing.chat.race.fallback", "error"),
         (GOOD + "routing: {chat: {race: {main: fast, fallback: fast}}}\n", "routing.chat.race.fallback", "warning"),
+        (GOOD + "resilience: {breaker: {slow_ms: 100}}\n", "resilience.breaker.slow_ms", "error"),
+        (GOOD + "routing: {chat: {among: [fast]}}\n", "routing.chat.among", "error"),
+        (GOOD + "routing: {chat: {split: {fsat: 1}}}\n", "routing.chat.split.fsat", "error"),
+        (GOOD + "routing: {chat: {primary: fast, sticky: user}}\n", "routing.chat.sticky", "error"),
         (GOOD + "routing: {chat: {race: {main: fast}}}\n", "routing.chat.race", "error"),
         (GOOD + "routing: {chat: {first: [fast], race: {main: fast, fallback: x}}}\n", "routing.chat.race", "error"),
         (
