@@ -36,7 +36,9 @@ CALLS_AT_ONCE = 32
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("recording", "by_reset"), [(recordings.TEXT, False), (recordings.TOOL_CALL, True)], ids=["end", "reset"]
+    ("recording", "by_reset"),
+    [(recordings.TEXT, False), (recordings.TOOL_CALL, True), (recordings.TEXT_AT_CLOSE, False)],
+    ids=["end", "reset", "unframed"],
 )
 async def test_a_stream_that_is_cut_at_any_byte_ends_with_an_error_until_it_was_complete(
     tmp_path: Path,
@@ -52,7 +54,7 @@ async def test_a_stream_that_is_cut_at_any_byte_ends_with_an_error_until_it_was_
             await client.send(request(json.dumps(BODY | {"seed": size}).encode(), key=KEY))
             answers[size] = await client.response()
 
-    sizes = iter(range(len(recording.wire)))
+    sizes = iter(range(len(recording.wire) + 1))
     answers: dict[int, Response] = {}
     async with upstream_server() as upstream:
         upstream.reply = reply
@@ -60,8 +62,8 @@ async def test_a_stream_that_is_cut_at_any_byte_ends_with_an_error_until_it_was_
         async with whole_gateway(tmp_path, config, ACME_KEY=KEY, UPSTREAM_KEY="sk-up") as gateway:
             await asyncio.gather(*(ask(gateway.served) for _ in range(CALLS_AT_ONCE)))
             assert await gateway.left() == {}
-    assert len(answers) == len(recording.wire)
-    whole = answers[len(recording.wire) - 1].body
+    assert len(answers) == len(recording.wire) + 1
+    whole = answers[len(recording.wire)].body
     for size, answer in answers.items():
         if size < recording.done_bytes:
             assert_broken(answer, whole, recording.finish_reason, at=size)

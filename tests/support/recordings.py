@@ -13,10 +13,10 @@ import msgspec
 
 from support.upstream_server import DONE
 
-_HEAD = (
-    b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\nx-request-id: req_1\r\n"
-    b"transfer-encoding: chunked\r\n\r\n"
-)
+_HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\nx-request-id: req_1\r\n"
+_CHUNKED = _HEAD + b"transfer-encoding: chunked\r\n\r\n"
+# As small servers send them: the body ends with the connection.
+_CLOSING = _HEAD + b"connection: close\r\n\r\n"
 
 
 class Recording(msgspec.Struct, frozen=True):
@@ -30,11 +30,13 @@ class Recording(msgspec.Struct, frozen=True):
     finish_reason: str
 
 
-def _record(deltas: list[dict[str, Any]], finish_reason: str) -> Recording:
-    wire = _HEAD + b"".join(_chunk(_event(delta)) for delta in deltas)
-    finish = _chunk(_event({}, finish_reason))
+def _record(deltas: list[dict[str, Any]], finish_reason: str, *, chunked: bool = True) -> Recording:
     usage = {"prompt_tokens": 9, "completion_tokens": 4, "total_tokens": 13}
-    told = wire + finish + _chunk(_event(None, usage=usage)) + _chunk(DONE)
+    events = [*map(_event, deltas), _event({}, finish_reason), _event(None, usage=usage), DONE]
+    if not chunked:
+        wire = _CLOSING + b"".join(events)
+        return Recording(wire, len(wire.rstrip()), finish_reason)
+    told = _CHUNKED + b"".join(map(_chunk, events))
     return Recording(told + b"0\r\n\r\n", len(told.removesuffix(b"\r\n")), finish_reason)
 
 
@@ -53,9 +55,13 @@ def _arguments(text: str) -> dict[str, Any]:
     return {"tool_calls": [{"index": 0, "function": {"arguments": text}}]}
 
 
-TEXT = _record(
-    [{"role": "assistant", "content": "", "refusal": None}, {"content": "Grü"}, {"content": 'ße "[DONE]"'}], "stop"
-)
+_WORDS: list[dict[str, Any]] = [
+    {"role": "assistant", "content": "", "refusal": None},
+    {"content": "Grü"},
+    {"content": 'ße "[DONE]"'},
+]
+TEXT = _record(_WORDS, "stop")
+TEXT_AT_CLOSE = _record(_WORDS, "stop", chunked=False)
 _FUNCTION = {"index": 0, "id": "call_1", "type": "function", "function": {"name": "f", "arguments": ""}}
 TOOL_CALL = _record(
     [{"role": "assistant", "content": None, "tool_calls": [_FUNCTION]}, _arguments('{"a'), _arguments('":1}')],

@@ -7,11 +7,13 @@ from collections.abc import Sequence
 
 from penstock.core.ports import Endpoint, Headers, Receiver, Send
 
+CHUNKED: Headers = ((b"transfer-encoding", b"chunked"),)
+
 
 class ScriptedResponse:
     """A response that a test plays by hand: ``push``, ``end``, ``fail``."""
 
-    def __init__(self, status: int = 200, body: bytes = b"", headers: Headers = ()) -> None:
+    def __init__(self, status: int = 200, body: bytes = b"", headers: Headers = CHUNKED) -> None:
         self.status = status
         self.headers = headers
         self.body = body

@@ -17,6 +17,8 @@ EVENT_LIMIT_BYTES = 8 * 1024 * 1024
 EARLY_LIMIT_BYTES = 8 * 1024 * 1024
 # How long a body may stay open after [DONE], unseen by the client: if it ends, its connection can be used again.
 DONE_GRACE_S = 0.5
+_ENDED_EARLY = "The provider's stream ended before the answer was complete."
+_FRAMING = frozenset({b"transfer-encoding", b"content-length"})
 
 
 class ChunkReader:
@@ -138,6 +140,7 @@ class Relay:
         "_body_over",
         "_early",
         "_early_bytes",
+        "_framed",
         "_grace",
         "_handed_on",
         "_over",
@@ -159,6 +162,8 @@ class Relay:
         self._over = False
         self._body_over = False
         self._grace: asyncio.TimerHandle | None = None
+        # A body whose end is said by nothing but its connection's looks the same when it is cut (RFC 9112, 8).
+        self._framed = any(name in _FRAMING for name, _ in response.headers)
         response.attach(self)
 
     # --- the provider's side ---
@@ -180,7 +185,7 @@ class Relay:
             self._finish()
 
     def body_ended(self) -> None:
-        """A body may end without ``[DONE]`` once every choice has finished."""
+        """A body may end without ``[DONE]`` once every choice has finished, if it is known to have ended."""
         self._body_over = True
         if self._over:
             self._release()
@@ -189,15 +194,15 @@ class Relay:
         try:
             self._reader.flush(events)
         except UpstreamMalformed as error:
-            self._break(error)
+            self._break(error if self._framed else UpstreamCut(_ENDED_EARLY))
             return
         self._push(events)
-        if self._reader.done or self._reader.finished:
+        if self._reader.done or (self._reader.finished and self._framed):
             self._finish()
         elif not self._handed_on and not self._early:
             self._break(UpstreamMalformed("The provider did not answer with a stream of events."))
         else:
-            self._break(UpstreamCut("The provider's stream ended before the answer was complete."))
+            self._break(UpstreamCut(_ENDED_EARLY))
 
     def body_failed(self, error: Exception) -> None:
         """A connection that breaks before ``[DONE]`` has cut the stream, whatever came before: we do not say it for them."""

@@ -116,6 +116,13 @@ async def test_an_answer_that_only_finishes_is_an_answer() -> None:
     assert sink.outcome.kind == "end"
 
 
+async def test_the_end_of_a_connection_is_no_word_for_done() -> None:
+    response = ScriptedResponse(headers=())
+    _, sink = await played(response, streaming(), HELLO, STOP)
+    response.end()
+    assert isinstance(sink.outcome and sink.outcome.error, UpstreamCut)
+
+
 async def test_a_body_may_end_without_done_once_every_choice_has_finished() -> None:
     response = ScriptedResponse()
     second = event({"content": "x"}).replace(b'"index":0', b'"index":1')
