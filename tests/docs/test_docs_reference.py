@@ -33,7 +33,7 @@ def models_in(annotation: Any) -> Iterator[type[BaseModel]]:
 def settings_of(model: type[BaseModel]) -> set[str]:
     names: set[str] = set()
     for name, field in model.model_fields.items():
-        names.add(name)
+        names.add(field.alias or name)
         for inner in models_in(field.annotation):
             names |= settings_of(inner)
         for extra in field.metadata:

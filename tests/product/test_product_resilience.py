@@ -40,6 +40,8 @@ routing:
   mending: {primary: mended, fallback: good}
   pressed: {primary: narrow, fallback: good}
   apart: {primary: slow, isolate: {most: 1}}
+  shadowed: {mirror: {main: good, copy: slow}}
+  haunted: {mirror: {main: good, copy: down}}
   quickest: {select: lowest_latency, among: [slow, good]}
 tenant_tiers:
   all: {allowed_models: [good, hung, down, dead, mended, narrow, slow], requests_per_minute: 100000, daily_budget_usd: 100}
@@ -108,7 +110,8 @@ def metric(gateway: Gateway, name: str, *labels: str) -> float:
 
 def event_of(gateway: Gateway, told: Told) -> dict[str, Any]:
     events = json.loads(operate(gateway, "GET", f"/audit?request_id={told.headers['x-request-id']}"))["events"]
-    (event,) = [event for event in events if event["event_type"] == "llm_request_completed"]
+    calls = [event for event in events if event["event_type"] == "llm_request_completed"]
+    (event,) = [event for event in calls if "shadow_of" not in event["tags"]]
     return dict(event)
 
 
@@ -216,6 +219,29 @@ def test_the_quickest_of_equals_is_asked(gateway: Gateway) -> None:
     ranked = event_of(gateway, quick[-1])["decision"]["ranked"]
     assert [each["target"] for each in ranked] == ["good", "slow"]
     assert "p95" in ranked[0]["reason"]
+
+
+def test_a_mirrored_call_is_answered_by_one_model_and_sent_to_another(gateway: Gateway) -> None:
+    told = [ask(gateway, "shadowed"), ask(gateway, "shadowed", stream=True), ask(gateway, "haunted")]
+    for each in told:
+        assert "good-1" in each.content
+        assert (each.status, each.headers["x-penstock-attempts"]) == (200, "1")
+        assert each.took_s < 0.05 + SLACK_S
+    copies: dict[str, Any] = {}
+    give_up_s = time.monotonic() + 5
+    while len(copies) < 3:  # they end when they end
+        assert time.monotonic() < give_up_s, copies
+        events = json.loads(operate(gateway, "GET", "/audit?limit=50"))["events"]
+        copies = {event["tags"]["shadow_of"]: event for event in events if "shadow_of" in event.get("tags", ())}
+        time.sleep(0.05)
+    ended = [copies[event_of(gateway, each)["call_id"]] for each in told]
+    assert [(event["target"], event["status"]) for event in ended] == [
+        ("slow", "ok"),
+        ("slow", "ok"),
+        ("down", "error"),
+    ]
+    assert event_of(gateway, told[0])["output_tokens"] > 0
+    assert ended[1]["output_tokens"] > 0
 
 
 def test_an_operator_sees_how_each_target_does(gateway: Gateway) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from math import inf
 
 from penstock.core.call import Call
-from penstock.core.plan import Plan, Ranked, Ranking, Select, Split, Target
+from penstock.core.plan import Mirror, Plan, Ranked, Ranking, Select, Split, Target
 from penstock.core.policy import BreakerPolicy, BulkheadPolicy
 from penstock.core.ports import Clock
 from penstock.resilience import Breaker, Bulkhead, RetryBudget, Signal, Standing
@@ -45,3 +45,6 @@ class PlainChoices:
     def arm(self, _plan: Split, _call: Call) -> int:
         """The first."""
         return 0
+
+    def shadow(self, _plan: Mirror, _call: Call) -> None:
+        """None is sent."""

@@ -8,9 +8,15 @@ from math import inf
 from random import random
 from typing import cast
 
+from msgspec.structs import replace
+
 from penstock.app.standings import Standings
-from penstock.core.call import Call
-from penstock.core.plan import Plan, Ranking, Select, Split, Target, plan_targets
+from penstock.core.call import Call, Trail
+from penstock.core.chain import Handler
+from penstock.core.plan import Mirror, Plan, Ranking, Select, Split, Target, plan_targets
+from penstock.core.policy import NO_RETRY
+from penstock.edge.openai.face import new_call_id
+from penstock.resilience import Shadows
 from penstock.routing import By, Candidate, choose, pick, pick_for
 
 
@@ -21,13 +27,17 @@ class WeighedChoices:
         self,
         targets: Mapping[str, Target],
         standings: Standings,
+        shadows: Shadows,
         secret: bytes,
         chance: Callable[[], float] = random,
     ) -> None:
         self._targets = targets
         self._standings = standings
+        self._shadows = shadows
         self._secret = secret
         self._chance = chance
+        # What copies pass through.
+        self.copies: Handler | None = None
 
     def hedge_after_s(self, plan: Plan) -> float:
         """The p95 of the plan's first target to its first content, in seconds."""
@@ -50,6 +60,21 @@ class WeighedChoices:
         if not key:
             return pick(plan.weights, self._chance())
         return pick_for(key, [use.target for use in plan.plans], plan.weights, self._secret)
+
+    def shadow(self, plan: Mirror, call: Call) -> None:
+        """Send a copy on its way: a call with an id, a trail, money and an audit event of its own."""
+        if self.copies is None or self._chance() >= plan.share:
+            return
+        trail = call.trail
+        copy = replace(
+            call,
+            call_id=new_call_id(),
+            plan=plan.copy,
+            retry=NO_RETRY,
+            trail=Trail(received_at_s=time.monotonic(), tier=trail.tier, user_hash=trail.user_hash, task=trail.task),
+            tags={**call.tags, "shadow_of": call.call_id},
+        )
+        self._shadows.send(self.copies, copy)
 
     def _candidate(self, alias: str, weight: float, now_s: float) -> Candidate:
         target = self._targets[alias]

@@ -17,7 +17,7 @@ from penstock.caching import Reuse
 from penstock.config import ConfigError, Problem, Settings, subkey
 from penstock.config.sections import Provider
 from penstock.core.call import Identity
-from penstock.core.chain import Handler
+from penstock.core.chain import Handler, chain
 from penstock.core.gather import Gather
 from penstock.core.policy import BulkheadPolicy, Policy
 from penstock.core.ports import Fault, Origin
@@ -51,7 +51,7 @@ def compose(settings: Settings, works: Works, previous: Parts | None = None) -> 
     prompts = _prompts(settings, previous)
     providers = _providers(settings, works)
     standings = Standings(policy.targets, policy.care, works, None if previous is None else previous.standings)
-    choices = WeighedChoices(policy.targets, standings, subkey(works.pepper, "split arms"))
+    choices = WeighedChoices(policy.targets, standings, works.shadows, subkey(works.pepper, "split arms"))
     targets = {
         alias: Attempts(standings[alias], providers[target.provider].bind(target), on_failed=works.failing)
         for alias, target in policy.targets.items()
@@ -63,11 +63,18 @@ def compose(settings: Settings, works: Works, previous: Parts | None = None) -> 
         prompts=prompts,
         providers=providers,
         standings=standings,
-        handler=_pipeline(settings, works, policy, prompts, Dispatch(targets, template_answer, choices)),
+        handler=_pipeline(settings, works, policy, prompts, targets, choices),
     )
 
 
-def _pipeline(settings: Settings, works: Works, policy: Policy, prompts: Registry, dispatch: Dispatch) -> Handler:
+def _pipeline(
+    settings: Settings,
+    works: Works,
+    policy: Policy,
+    prompts: Registry,
+    targets: Mapping[str, Handler],
+    choices: WeighedChoices,
+) -> Handler:
     ledger = Ledger(
         works.budgets,
         works.log,
@@ -75,9 +82,13 @@ def _pipeline(settings: Settings, works: Works, policy: Policy, prompts: Registr
         on_alert=works.alert,
         strict=settings.store.durability == "strict",
     )
+    record = Record(works.log, on_loss=works.lose)
+    spend = Spend(policy.tiers, policy.targets, ledger)
+    dispatch = Dispatch(targets, template_answer, choices)
+    choices.copies = chain((record, spend), dispatch)
     return build_pipeline(
         trace=Trace(works.metrics, on_failed=FailedCalls(works.logger)),
-        record=Record(works.log, on_loss=works.lose),
+        record=record,
         identify=Identify(policy.tenants, subkey(works.pepper, "user hashes")),
         limit=Limit(policy.tiers, policy.endpoint_requests_per_minute, works.admissions),
         route=Route(policy),
@@ -86,7 +97,7 @@ def _pipeline(settings: Settings, works: Works, policy: Policy, prompts: Registr
         reuse=Reuse(works.cache, policy.targets),
         isolate=Isolate(_isolated(policy), time.monotonic),
         gather=Gather(works.metrics),
-        spend=Spend(policy.tiers, policy.targets, ledger),
+        spend=spend,
         dispatch=dispatch,
     )
 

@@ -13,6 +13,7 @@ from penstock.caching.memory import CacheBounds
 from penstock.config import Settings
 from penstock.core.errors import StoreFailed
 from penstock.core.ports import Admissions, Budgets, Counters, Log, Origin
+from penstock.resilience import Shadows
 from penstock.telemetry import FailingTargets, Metrics, Totals
 from penstock.telemetry.logs import Logger
 from penstock.transport import HttpTransport, Proxies
@@ -79,6 +80,7 @@ class Works:
         )
         self.metrics = Metrics()
         self.failing = FailingTargets(logger)
+        self.shadows = Shadows()
         # Those of the config in force.
         self.standings: Standings | None = None
         self._transports: dict[tuple[Any, ...], HttpTransport] = {}
@@ -109,6 +111,7 @@ class Works:
         self.logger.error("audit event lost", error=error.code, reason=error.message)
 
     async def aclose(self) -> None:
-        """Drop the connections to providers."""
+        """Give up copies of calls, and drop the connections to providers."""
+        await self.shadows.aclose()
         for transport in self._transports.values():
             await transport.aclose()

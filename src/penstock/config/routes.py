@@ -6,7 +6,7 @@ from penstock.config.document import Document
 from penstock.config.sections import Route
 from penstock.config.settings import Settings
 
-_FORMS = ("primary", "first", "race", "select", "split")
+_FORMS = ("primary", "first", "race", "select", "split", "mirror")
 # What says something only beside something else.
 _BESIDE = (("fallback", "primary"), ("among", "select"), ("select", "among"), ("sticky", "split"))
 
@@ -16,22 +16,22 @@ def check_route(name: str, route: Route, settings: Settings, document: Document)
     path = ("routing", name)
     if name in document.names("models"):
         document.problem(path, f"`{name}` is a model alias too, and the route would hide it", "rename one of them")
-    later = document.given((*path, "mirror"))
-    if later:
-        document.problem((*path, "mirror"), "`mirror` comes with a later version", "remove it for now")
     forms = [form for form in _FORMS if document.given((*path, form))]
     beside = [(setting, other) for setting, other in _BESIDE if document.given((*path, setting))]
     if len(forms) > 1:
         text = f"`{forms[1]}` and `{forms[0]}` are two forms of one thing"
         document.problem((*path, forms[1]), text, "keep one of them")
-    elif not (forms or beside or later or route.primary):
+    elif not (forms or beside or route.primary):
         text = "this route names no model"
-        document.problem(path, text, "write an alias, or `primary`, `first`, `race`, `select` or `split`")
+        document.problem(path, text, "write an alias, or `primary`, `first`, `race`, `select`, `split` or `mirror`")
     for setting, other in beside:
         if not document.given((*path, other)):
             document.problem((*path, setting), f"`{setting}` says nothing without `{other}`", f"add `{other}:`")
     for alias in route.split or ():
         document.refer((*path, "split", alias), alias, "models")
+    if route.mirror is not None:
+        document.refer((*path, "mirror", "main"), route.mirror.main, "models")
+        document.refer((*path, "mirror", "copy"), route.mirror.copy_, "models")
     _steps(name, route, settings, document)
     _times(name, route, document)
 
@@ -39,7 +39,7 @@ def check_route(name: str, route: Route, settings: Settings, document: Document)
 def _steps(name: str, route: Route, settings: Settings, document: Document) -> None:
     path = ("routing", name)
     steps = route.steps
-    if steps and route.split is None and not any(step.aliases for step in steps):
+    if steps and route.split is None and route.mirror is None and not any(step.aliases for step in steps):
         document.problem(path, "this route asks no model", "put an alias before the degrade text")
     before: dict[str, str] = {}
     for index, step in enumerate(steps):

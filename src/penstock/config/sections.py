@@ -215,6 +215,14 @@ class RaceOf(Section):
     )
 
 
+class MirrorOf(Section):
+    """A model that answers, and another one that is sent the same calls unseen."""
+
+    main: str = Field(description="The model alias that answers.")
+    copy_: str = Field(alias="copy", description="The model alias that gets the copies.")
+    share: Share = Field(default=1, description="Share of the calls that are copied; each copy costs what it costs.")
+
+
 class Step(Section):
     """One place of `first`: an alias, `{race: {main, fallback}}`, `{select, among}` or `{degrade: "text"}`."""
 
@@ -258,7 +266,7 @@ class Route(Section):
     sticky: Literal["user", "tenant"] | None = Field(
         default=None, description="The same user, or tenant, always gets the same side of `split`."
     )
-    mirror: Any = Field(default=None, description="Shadow calls; comes with a later version.")
+    mirror: MirrorOf | None = Field(default=None, description="One model answers, another gets the same calls: shadow.")
     select: By | None = Field(
         default=None,
         description="One of `among`: `lowest_latency`, `cheapest`, `weighted` or `quality`; the others when it fails.",

@@ -13,7 +13,7 @@ from pydantic import Field, PrivateAttr, SecretStr
 from penstock.config import sections
 from penstock.config.problems import Problem
 from penstock.config.sections import Name, Section
-from penstock.core.plan import Degrade, First, Plan, Race, Select, Split, Target, Use
+from penstock.core.plan import Degrade, First, Mirror, Plan, Race, Select, Split, Target, Use
 from penstock.core.policy import (
     RETRY_PRESETS,
     BreakerPolicy,
@@ -145,6 +145,9 @@ def _route(name: str, route: sections.Route) -> Route:
 
 def _plan(route: sections.Route) -> Plan:
     plans = tuple(_part(step) for step in route.steps)
+    if route.mirror is not None:
+        plan: Plan = Mirror(Use(route.mirror.main), Use(route.mirror.copy_), route.mirror.share)
+        return plan if route.degrade is None else First((plan, Degrade(route.degrade)))
     if route.split is not None:
         arms = tuple(Use(alias) for alias in route.split)
         plan = arms[0] if len(arms) == 1 else Split(arms, tuple(route.split.values()), route.sticky)

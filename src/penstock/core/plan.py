@@ -55,10 +55,11 @@ class Split(Struct, frozen=True):
 
 
 class Mirror(Struct, frozen=True):
-    """Answer with ``main`` and send ``copy`` the same call unseen: shadow."""
+    """Answer with ``main``, and send ``copy`` a ``share`` (0 to 1) of the same calls unseen: shadow."""
 
     main: Plan
     copy: Plan
+    share: float = 1.0
 
 
 class Degrade(Struct, frozen=True):

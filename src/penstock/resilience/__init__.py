@@ -5,6 +5,7 @@ from penstock.resilience.breaker import Breaker
 from penstock.resilience.bulkhead import Bulkhead
 from penstock.resilience.dispatch import Choices, Dispatch
 from penstock.resilience.isolate import Isolate
+from penstock.resilience.mirror import Shadows
 from penstock.resilience.retry_budget import RetryBudget
 from penstock.resilience.schedule import retry_delay_s
 from penstock.resilience.signals import Signal
@@ -18,6 +19,7 @@ __all__ = [
     "Dispatch",
     "Isolate",
     "RetryBudget",
+    "Shadows",
     "Signal",
     "Standing",
     "retry_delay_s",

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
 from penstock.core.answer import Answer
 from penstock.core.call import Call
 from penstock.core.chain import Handler
 from penstock.core.errors import Unavailable
-from penstock.core.plan import Degrade, First, Plan, Race, Ranking, Select, Split, Use
+from penstock.core.plan import Degrade, First, Mirror, Plan, Race, Ranking, Select, Split, Use
 from penstock.resilience.first import first
+from penstock.resilience.mirror import mirror
 from penstock.resilience.race import race
 from penstock.resilience.select import select, split
 
@@ -26,6 +27,9 @@ class Choices(Protocol):
 
     def arm(self, plan: Split, call: Call) -> int:
         """Which of its plans the call gets."""
+
+    def shadow(self, plan: Mirror, call: Call) -> None:
+        """Send a copy of the call on its own way, or leave it out."""
 
 
 class Dispatch:
@@ -46,6 +50,15 @@ class Dispatch:
         self._degrade = degrade
         self._choices = choices
         self._handlers: dict[Plan, Handler] = {}
+        self._followed: Mapping[type[Plan], Callable[[Any], Handler]] = {
+            Use: self._use,
+            First: self._first,
+            Race: self._race,
+            Select: self._select,
+            Split: self._split,
+            Mirror: self._mirror,
+            Degrade: self._fixed,
+        }
 
     def __call__(self, call: Call) -> Awaitable[Answer]:
         """Answer as ``call.plan`` says. Raises the last target's error."""
@@ -61,20 +74,13 @@ class Dispatch:
 
     def follow(self, plan: Plan) -> Handler:
         """The handler that answers as ``plan`` says."""
-        if isinstance(plan, Use):
-            return self._targets[plan.target]
-        if isinstance(plan, First):
-            return first([self.follow(part) for part in plan.plans])
-        if isinstance(plan, Race):
-            return self._race(plan)
-        if isinstance(plan, Degrade):
-            return self._fixed(plan.text)
-        if isinstance(plan, Select):
-            targets = {part.target: self._targets[part.target] for part in plan.plans}
-            return select(targets, lambda: self._choices.rank(plan))
-        if isinstance(plan, Split):
-            return split([self.follow(part) for part in plan.plans], lambda call: self._choices.arm(plan, call))
-        raise NotImplementedError(type(plan).__name__)  # the config refuses plans that are not followed yet
+        return self._followed[type(plan)](plan)
+
+    def _use(self, plan: Use) -> Handler:
+        return self._targets[plan.target]
+
+    def _first(self, plan: First) -> Handler:
+        return first([self.follow(part) for part in plan.plans])
 
     def _race(self, plan: Race) -> Handler:
         soft_s, main = plan.after_s, plan.main
@@ -84,11 +90,21 @@ class Dispatch:
 
         return race(self.follow(main), self.follow(plan.fallback), after_s=after_s, limit_s=plan.limit_s)
 
-    def _fixed(self, text: str) -> Handler:
+    def _select(self, plan: Select) -> Handler:
+        targets = {part.target: self._targets[part.target] for part in plan.plans}
+        return select(targets, lambda: self._choices.rank(plan))
+
+    def _split(self, plan: Split) -> Handler:
+        return split([self.follow(part) for part in plan.plans], lambda call: self._choices.arm(plan, call))
+
+    def _mirror(self, plan: Mirror) -> Handler:
+        return mirror(self.follow(plan.main), lambda call: self._choices.shadow(plan, call))
+
+    def _fixed(self, plan: Degrade) -> Handler:
         async def handle(call: Call) -> Answer:
             trail = call.trail
             trail.degraded = True
             trail.target, trail.provider, trail.model = "", "penstock", "degrade"
-            return self._degrade(call, text)
+            return self._degrade(call, plan.text)
 
         return handle

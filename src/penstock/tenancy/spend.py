@@ -87,7 +87,7 @@ class Spend:
         """The most that the plan can cost: one answer by its dearest target, and the input of every attempt before it.
 
         Of an answer input is billed once, output for every choice; an attempt that came to nothing may be billed too
-        (see ``bill.py``). Both answers of a race may come, and both of a mirrored call do.
+        (see ``bill.py``). Both answers of a race may come. A mirrored copy holds money of its own.
         """
         return 0 if call.plan is None else sum(self._most(call.plan, call))
 
@@ -99,10 +99,12 @@ class Spend:
             output_tokens = (DEFAULT_OUTPUT_TOKENS if most is None else most) * call.choices
             inputs = target.cost_nano_usd(call.input_tokens, 0) * call.retry.max_attempts
             return inputs, target.cost_nano_usd(0, output_tokens)
+        if isinstance(plan, Mirror):
+            return self._most(plan.main, call)
         parts = [self._most(part, call) for part in plan_parts(plan)]
         outputs = [output for _, output in parts]
-        both = isinstance(plan, Race | Mirror)
-        return sum(inputs for inputs, _ in parts), sum(outputs) if both else max(outputs, default=0)
+        answers = sum(outputs) if isinstance(plan, Race) else max(outputs, default=0)
+        return sum(inputs for inputs, _ in parts), answers
 
     def _refusal(self, tenant: str, estimate: int, limit: int) -> BudgetExceeded:
         left = self._ledger.left(tenant, limit)

@@ -35,7 +35,7 @@ EXPECTED = {
     (17, "error", "models.fast"),
     (19, "warning", "routing.chat.fallback"),
     (20, "error", "routing.fast"),
-    (21, "error", "routing.later.mirror"),
+    (21, "error", "routing.later.mirror.copy"),
     (22, "error", "routing.steps.first.1"),
     (22, "error", "routing.steps.first.2"),
     (23, "error", "routing.slow_route.attempt_timeout_ms"),
