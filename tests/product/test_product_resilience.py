@@ -22,6 +22,7 @@ providers:
   hung: {kind: simulated, fail_kind: hang, fail_rate: 1}
   down: {kind: simulated, fail_kind: error_500, fail_rate: 1}
   mended: {kind: simulated}
+  played: {kind: simulated}
   slow: {kind: simulated, latency_ms: 400}
 models:
   good: {provider: good, model_id: good-1, cost_per_1k_tokens_usd: 1, max_output_tokens: 50}
@@ -29,6 +30,7 @@ models:
   down: {provider: down, model_id: down-1, cost_per_1k_tokens_usd: 1, max_output_tokens: 50, breaker: {failures: 1000}}
   dead: {provider: down, model_id: dead-1, cost_per_1k_tokens_usd: 0}
   mended: {provider: mended, model_id: mended-1, cost_per_1k_tokens_usd: 0, breaker: {failures: 2, open_s: 1.5}}
+  played: {provider: played, model_id: played-1, cost_per_1k_tokens_usd: 0, breaker: {failures: 2}}
   narrow: {provider: slow, model_id: narrow-1, cost_per_1k_tokens_usd: 0, bulkhead: {most: 1}}
   slow: {provider: slow, model_id: slow-1, cost_per_1k_tokens_usd: 0}
 routing:
@@ -38,13 +40,14 @@ routing:
   texts: {race: {main: hung, fallback: hung, after_ms: 50, fallback_timeout_ms: 100}, degrade: "We will come back to you."}
   outage: {primary: dead, fallback: good}
   mending: {primary: mended, fallback: good}
+  playing: {primary: played, fallback: good}
   pressed: {primary: narrow, fallback: good}
   apart: {primary: slow, isolate: {most: 1}}
   shadowed: {mirror: {main: good, copy: slow}}
   haunted: {mirror: {main: good, copy: down}}
   quickest: {select: lowest_latency, among: [slow, good]}
 tenant_tiers:
-  all: {allowed_models: [good, hung, down, dead, mended, narrow, slow], requests_per_minute: 100000, daily_budget_usd: 100}
+  all: {allowed_models: [good, hung, down, dead, mended, played, narrow, slow], requests_per_minute: 100000, daily_budget_usd: 100}
 tenants:
   acme: {tier: all, keys: [{name: app, key: sk-demo-acme}]}
 admin_keys: [sk-demo-admin]
@@ -178,13 +181,22 @@ def test_what_is_mended_is_used_again_after_one_probe(gateway: Gateway) -> None:
     for _ in range(2):
         assert ask(gateway, "mending").headers["x-penstock-fallback"] == "true"
     assert metric(gateway, "penstock_breakers", 'target="mended"', 'state="open"') == 1
-    operate(gateway, "POST", "/debug/provider/mended/fail", {"fail": False})
+    operate(gateway, "POST", "/debug/provider/mended/fail", {"fail": True, "rate": 0.0})
     assert "good-1" in ask(gateway, "mending").content
     time.sleep(1.5)
     assert "mended-1" in ask(gateway, "mending").content
     assert metric(gateway, "penstock_breakers", 'target="mended"', 'state="closed"') == 1
     assert metric(gateway, "penstock_breaker_changes_total", 'target="mended"', 'state="closed"') == 1
     assert '"breaker changed"' in gateway.log
+
+
+def test_a_fault_that_is_taken_back_is_forgiven_at_once(gateway: Gateway) -> None:
+    operate(gateway, "POST", "/debug/provider/played/fail", {"fail": True})
+    for _ in range(2):
+        ask(gateway, "playing")
+    assert metric(gateway, "penstock_breakers", 'target="played"', 'state="open"') == 1
+    operate(gateway, "POST", "/debug/provider/played/fail", {"fail": False})
+    assert "played-1" in ask(gateway, "playing").content
 
 
 # --- room ---

@@ -104,6 +104,8 @@ class RunningGateway:
             known[provider].set_fault(fault)
         except ValueError as error:
             raise InvalidParameter(str(error), param="kind") from None
+        if fault is None:
+            self._parts.standings.mended(provider)
 
     async def health(self) -> dict[str, Any]:
         """What an operator wants to see."""

@@ -60,6 +60,12 @@ class Standings:
             bulkhead=None if care.bulkhead is None else Bulkhead(target.alias, care.bulkhead),
         )
 
+    def mended(self, provider: str) -> None:
+        """Whoever made the provider's faults says that they are over."""
+        for standing in self._standings.values():
+            if standing.target.provider == provider:
+                standing.breaker.reset(standing.clock())
+
     def add_to(self, totals: Totals) -> None:
         """Breakers' states, and who waits at bulkheads."""
         for alias, standing in self._standings.items():

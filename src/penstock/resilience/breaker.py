@@ -14,7 +14,7 @@ from penstock.resilience.sliding import SlidingCount
 
 State: TypeAlias = Literal["closed", "open", "half_open"]
 Why: TypeAlias = Literal[
-    "failures", "error_rate", "slow_rate", "time_over", "probe_failed", "probe_slow", "probes_passed"
+    "failures", "error_rate", "slow_rate", "time_over", "probe_failed", "probe_slow", "probes_passed", "reset"
 ]
 
 _BUCKETS = 10
@@ -137,6 +137,13 @@ class Breaker:
         self._hold_until_s = max(self._hold_until_s, now_s + for_s)
         self._pass = None
 
+    def reset(self, now_s: float) -> None:
+        """Somebody knows that the target is well: what it has done before counts no more."""
+        self._begin_anew()
+        self._open_until_s = self._hold_until_s = -inf
+        if self.state != "closed":
+            self._become("closed", now_s, "reset")
+
     # --- within ---
 
     def _look(self, now_s: float) -> Permit | Refusal:
@@ -165,12 +172,15 @@ class Breaker:
             self._open(now_s, "error_rate")
 
     def _open(self, now_s: float, why: Why) -> None:
+        self._begin_anew()
+        self._open_until_s = now_s + self._policy.open_s
+        self._become("open", now_s, why)
+
+    def _begin_anew(self) -> None:
         self._period += 1
         self._pass = None
         self._failed = self._cut = 0
         self._rates = _Rates.of(self._policy)
-        self._open_until_s = now_s + self._policy.open_s
-        self._become("open", now_s, why)
 
     def _become(self, state: State, now_s: float, why: Why) -> None:
         change = Change(self.state, state, now_s, why)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import pickle
-
 import pytest
 
 from penstock.core.policy import BreakerPolicy
 from penstock.resilience.breaker import Breaker, Change, Permit, Refusal, State
+from support.sizes import held_bytes
 
 JUDGED_BY_RATES = BreakerPolicy(
     failures=1000, error_rate=0.5, slow_rate=0.5, slow_s=2.0, window_s=30.0, min_calls=10, open_s=60.0
@@ -362,7 +361,7 @@ def test_rates_begin_anew_when_it_has_closed() -> None:
 
 
 def test_it_stays_small() -> None:
-    breaker = Breaker(JUDGED_BY_RATES, print_nothing)
+    breaker = Breaker(JUDGED_BY_RATES)
     sizes = []
     for _ in range(2):
         for number in range(2000):
@@ -370,9 +369,18 @@ def test_it_stays_small() -> None:
                 [breaker.release, breaker.succeed][number % 2](permit)
                 [breaker.cut, breaker.fail][number % 2](permit, number)
             breaker.hold(number, 0.5)
-        sizes.append(len(pickle.dumps(breaker)))
+        sizes.append(held_bytes(breaker))
     assert abs(sizes[1] - sizes[0]) < 100
 
 
-def print_nothing(_: Change) -> None:
-    """A listener that can be pickled."""
+def test_whoever_knows_that_the_target_is_well_closes_it() -> None:
+    changes: list[Change] = []
+    breaker = Breaker(BreakerPolicy(), changes.append)
+    stale = admitted(breaker, 0.0)
+    fail(breaker, 0.0, times=5)
+    breaker.hold(0.0, 30.0)
+    breaker.reset(1.0)
+    assert changes[-1] == Change("open", "closed", 1.0, "reset")
+    breaker.fail(stale, 1.0)
+    fail(breaker, 1.0, times=4)
+    assert state_of(breaker) == "closed"

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import pickle
-
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
 
 from penstock.resilience.retry_budget import RetryBudget
 from penstock.resilience.sliding import SlidingCount
+from support.sizes import held_bytes
 
 SHARE, FLOOR, WINDOW_S, BUCKET_S = 0.2, 3, 10.0, 1.0
 
@@ -48,7 +47,7 @@ def test_it_stays_small() -> None:
         for second in range(2000):
             budget.count(begin_s + second)
             budget.take(begin_s + second)
-        sizes.append(len(pickle.dumps(budget)))
+        sizes.append(held_bytes(budget))
     assert abs(sizes[1] - sizes[0]) < 50
 
 
