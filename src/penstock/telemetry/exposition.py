@@ -50,6 +50,7 @@ def _calls(of: Totals) -> Iterator[Metric]:
     yield _histogram("llm_latency_ms", "From the request to the end of its answer.", of.latency)
     yield _histogram("llm_first_content_ms", "From the request to the answer's first content.", of.first_content)
     errors = ("provider", "error_type")
+    yield _counter("llm_attempts_total", "Requests sent to providers.", ("provider", "model"), of.attempts)
     yield _counter("llm_provider_errors_total", "Failed attempts, timeouts among them.", errors, of.provider_errors)
     yield _counter("llm_retries_total", "Attempts beyond a target's first.", ("provider", "task"), of.retries)
     models = ("task", "from_model", "to_model")

@@ -28,9 +28,11 @@ MARKS_SUMMED = 64
 class Series:
     """What calls with the same labels add to: found once a call. The parts are shared with series that differ in less."""
 
-    __slots__ = ("amount", "first_content", "latency", "statuses")
+    __slots__ = ("amount", "attempts", "first_content", "latency", "statuses")
 
     def __init__(self, latency: Histogram) -> None:
+        # Of calls that made one, and were answered.
+        self.attempts = 0
         self.statuses: Counter[str] = Counter()
         self.latency = latency
         # As soon as there is anything to add.
@@ -52,6 +54,8 @@ class Metrics:
         self.first_content: dict[tuple[str, ...], Histogram] = {}
         self.amounts: dict[tuple[str, ...], Amount] = {}
         self.tagged_cost: Counter[tuple[str, ...]] = Counter()
+        # Those of calls that made several, or came to nothing.
+        self._attempts: Counter[tuple[str, ...]] = Counter()
         self.provider_errors: Counter[tuple[str, ...]] = Counter()
         self.retries: Counter[tuple[str, ...]] = Counter()
         self.fallbacks: Counter[tuple[str, ...]] = Counter()
@@ -89,6 +93,8 @@ class Metrics:
             self.rejections[tenant, reason] += 1
         if error is not None or trail.fallback_used or len(trail.attempts) > 1:
             self._count_attempts(call, task, error)
+        elif trail.attempts:
+            series.attempts += 1
         self._keep_marks(trail.stages, trail.marks)
 
     @property
@@ -98,6 +104,15 @@ class Metrics:
         for (_, *labels), series in self.series.items():
             for status, count in series.statuses.items():
                 counts[*labels, status] += count
+        return counts
+
+    @property
+    def attempts(self) -> Counter[tuple[str, ...]]:
+        """Attempts by provider and model."""
+        counts = self._attempts.copy()
+        for (*_, provider, model), series in self.series.items():
+            if series.attempts:
+                counts[provider, model] += series.attempts
         return counts
 
     @property
@@ -118,6 +133,7 @@ class Metrics:
                     auth_failures=self.auth_failures,
                     requests=self.requests,
                     tagged_cost=self.tagged_cost,
+                    attempts=self.attempts,
                     provider_errors=self.provider_errors,
                     retries=self.retries,
                     fallbacks=self.fallbacks,
@@ -161,6 +177,7 @@ class Metrics:
     def _count_attempts(self, call: Call, task: str, error: PenstockError | None) -> None:
         trail, seen = call.trail, set()
         for attempt in trail.attempts:
+            self._attempts[attempt.provider, attempt.model] += 1
             if attempt.target in seen:
                 self.retries[attempt.provider, task] += 1
             seen.add(attempt.target)

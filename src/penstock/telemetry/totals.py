@@ -64,6 +64,7 @@ class Totals(Struct, kw_only=True):
     auth_failures: int = 0
     requests: Counts = field(default_factory=dict)
     tagged_cost: Counts = field(default_factory=dict)
+    attempts: Counts = field(default_factory=dict)
     provider_errors: Counts = field(default_factory=dict)
     retries: Counts = field(default_factory=dict)
     fallbacks: Counts = field(default_factory=dict)
@@ -100,6 +101,7 @@ class Totals(Struct, kw_only=True):
         return (
             self.requests,
             self.tagged_cost,
+            self.attempts,
             self.provider_errors,
             self.retries,
             self.fallbacks,

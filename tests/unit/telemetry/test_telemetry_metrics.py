@@ -122,6 +122,16 @@ async def test_retries_fallbacks_and_provider_errors_are_counted_by_what_was_ask
     assert value(metrics, "llm_provider_errors_total", provider="p1", error_type="upstream_cut") == 1
 
 
+async def test_every_attempt_is_counted_whatever_became_of_it() -> None:
+    metrics = Metrics()
+    first, second = Attempt("big", "p1", "m1", 9.0, "upstream_timeout"), Attempt("small", "p2", "m2", 9.0)
+    await Run(metrics).answered(dispatched(first, first, second))
+    await Run(metrics).answered(dispatched(second))
+    await Run(metrics).answered(dispatched())
+    assert value(metrics, "llm_attempts_total", provider="p1", model="m1") == 2
+    assert value(metrics, "llm_attempts_total", provider="p2", model="m2") == 2
+
+
 async def test_races_are_counted_by_their_winner() -> None:
     metrics = Metrics()
     call = dispatched(Attempt("big", "p1", "m1", 9.0, CANCELLED), Attempt("small", "p2", "m2", 9.0))
