@@ -24,6 +24,7 @@ providers:
   mended: {kind: simulated}
   played: {kind: simulated}
   slow: {kind: simulated, latency_ms: 400}
+  half: {kind: simulated, tokens_per_s: 2000, fail_kind: cut, fail_rate: 1}
 models:
   good: {provider: good, model_id: good-1, cost_per_1k_tokens_usd: 1, max_output_tokens: 50}
   hung: {provider: hung, model_id: hung-1, cost_per_1k_tokens_usd: 1, max_output_tokens: 50, breaker: {failures: 1000}}
@@ -32,6 +33,8 @@ models:
   mended: {provider: mended, model_id: mended-1, cost_per_1k_tokens_usd: 0, breaker: {failures: 2, open_s: 1.5}}
   played: {provider: played, model_id: played-1, cost_per_1k_tokens_usd: 0, breaker: {failures: 2}}
   narrow: {provider: slow, model_id: narrow-1, cost_per_1k_tokens_usd: 0, bulkhead: {most: 1}}
+  half: {provider: half, model_id: half-1, cost_per_1k_tokens_usd: 1, resumable: true, breaker: {failures: 1000}}
+  cut: {provider: half, model_id: cut-1, cost_per_1k_tokens_usd: 1, breaker: {failures: 1000}}
   slow: {provider: slow, model_id: slow-1, cost_per_1k_tokens_usd: 0}
 routing:
   late: {race: {main: hung, fallback: good, after_ms: 300}}
@@ -43,11 +46,14 @@ routing:
   playing: {primary: played, fallback: good}
   pressed: {primary: narrow, fallback: good}
   apart: {primary: slow, isolate: {most: 1}}
+  resumed: {primary: half, fallback: good}
+  broken: {primary: cut, fallback: good}
+  alone: {primary: half}
   shadowed: {mirror: {main: good, copy: slow}}
   haunted: {mirror: {main: good, copy: down}}
   quickest: {select: lowest_latency, among: [slow, good]}
 tenant_tiers:
-  all: {allowed_models: [good, hung, down, dead, mended, played, narrow, slow], requests_per_minute: 100000, daily_budget_usd: 100}
+  all: {allowed_models: [good, half, cut, hung, down, dead, mended, played, narrow, slow], requests_per_minute: 100000, daily_budget_usd: 100}
 tenants:
   acme: {tier: all, keys: [{name: app, key: sk-demo-acme}]}
 admin_keys: [sk-demo-admin]
@@ -197,6 +203,36 @@ def test_a_fault_that_is_taken_back_is_forgiven_at_once(gateway: Gateway) -> Non
     assert metric(gateway, "penstock_breakers", 'target="played"', 'state="open"') == 1
     operate(gateway, "POST", "/debug/provider/played/fail", {"fail": False})
     assert "played-1" in ask(gateway, "playing").content
+
+
+# --- cut streams ---
+
+
+def test_a_stream_of_a_resumable_model_goes_on_at_the_next_one_and_says_so(gateway: Gateway) -> None:
+    told = ask(gateway, "resumed", stream=True)
+    events = [json.loads(line[6:]) for line in told.text.splitlines() if line.startswith("data: {")]
+    assert not [event for event in events if "error" in event]
+    assert told.text.endswith("data: [DONE]\n\n")
+    (mark,) = [event for event in events if "penstock" in event]
+    assert mark["penstock"] == {"continued_by": "good"}
+    assert "half-1" in told.content
+    assert "good-1" in told.content
+    record = event_of(gateway, told)
+    assert (record["status"], record["target"], record["fallback_used"]) == ("ok", "good", True)
+    assert [(each["target"], each["error_code"]) for each in record["attempts"]] == [
+        ("half", "upstream_cut"),
+        ("good", None),
+    ]
+    written = record["attempts"][0]["usage"]
+    both = record["input_tokens"] + record["output_tokens"] + written["input_tokens"] + written["output_tokens"]
+    assert record["cost_nano_usd"] == both * 1_000_000
+
+
+@pytest.mark.parametrize("model", ["broken", "alone"])
+def test_any_other_stream_that_is_cut_ends_with_an_error(gateway: Gateway, model: str) -> None:
+    told = ask(gateway, model, stream=True)
+    assert json.loads(told.text.split("\n\n")[-2][6:])["error"]["code"] == "upstream_cut"
+    assert "[DONE]" not in told.text
 
 
 # --- room ---

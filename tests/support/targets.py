@@ -48,3 +48,6 @@ class PlainChoices:
 
     def shadow(self, _plan: Mirror, _call: Call) -> None:
         """None is sent."""
+
+    def continuation(self, _target: str) -> None:
+        """A cut is told."""

@@ -189,6 +189,10 @@ class Model(Section):
     cost_per_1k_tokens_usd: Usd | None = Field(default=None, description="Price of 1,000 tokens, in and out alike.")
     cost_per_1k_input_tokens_usd: Usd | None = Field(default=None, description="Price of 1,000 input tokens.")
     cost_per_1k_output_tokens_usd: Usd | None = Field(default=None, description="Price of 1,000 output tokens.")
+    resumable: bool = Field(
+        default=False,
+        description="Its streams that are cut go on at the next model of the route, with the text so far.",
+    )
     quality: float = Field(default=0, description="How good it is, on your own scale; for `select: quality`.")
     breaker: Breaker | None = Field(default=None, description="Its own, in place of that of `resilience`.")
     bulkhead: Bulkhead | None = Field(default=None, description="How many calls it gets at once; none is no limit.")

@@ -97,6 +97,7 @@ def _target(alias: str, model: sections.Model) -> Target:
         max_output_tokens=model.max_output_tokens,
         max_input_tokens=model.max_input_tokens,
         quality=model.quality,
+        resumable=model.resumable,
         input_nano_usd_per_1k=_nano(
             both if model.cost_per_1k_input_tokens_usd is None else model.cost_per_1k_input_tokens_usd
         ),

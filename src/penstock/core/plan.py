@@ -158,7 +158,7 @@ class Target(Struct, frozen=True):
     """One deployment behind an alias. ``None`` tokens mean no limit of its own.
 
     Prices are integer nano-USD per 1,000 tokens: exact for prices down to 1e-6 USD a million tokens. ``quality`` is on
-    the operator's own scale, more is better.
+    the operator's own scale, more is better. A stream of a ``resumable`` one that is cut may go on at another target.
     """
 
     alias: str
@@ -169,6 +169,7 @@ class Target(Struct, frozen=True):
     input_nano_usd_per_1k: int = 0
     output_nano_usd_per_1k: int = 0
     quality: float = 0.0
+    resumable: bool = False
 
     def cost_nano_usd(self, input_tokens: int, output_tokens: int) -> int:
         """What this many tokens cost here, in nano-USD, rounded up."""

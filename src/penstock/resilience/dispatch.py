@@ -13,6 +13,7 @@ from penstock.core.plan import Degrade, First, Mirror, Plan, Race, Ranking, Sele
 from penstock.resilience.first import first
 from penstock.resilience.mirror import mirror
 from penstock.resilience.race import race
+from penstock.resilience.resume import Continuation, resume
 from penstock.resilience.select import select, split
 
 
@@ -30,6 +31,9 @@ class Choices(Protocol):
 
     def shadow(self, plan: Mirror, call: Call) -> None:
         """Send a copy of the call on its own way, or leave it out."""
+
+    def continuation(self, target: str) -> Continuation | None:
+        """How a stream of ``target`` that is cut goes on elsewhere; ``None`` where that must not be."""
 
 
 class Dispatch:
@@ -80,7 +84,17 @@ class Dispatch:
         return self._targets[plan.target]
 
     def _first(self, plan: First) -> Handler:
-        return first([self.follow(part) for part in plan.plans])
+        handlers = [self.follow(part) for part in plan.plans]
+        for index, part in enumerate(plan.plans):
+            # A fixed text is no rest of another's answer.
+            others = [
+                handler
+                for handler, other in zip(handlers[index + 1 :], plan.plans[index + 1 :], strict=True)
+                if not isinstance(other, Degrade)
+            ]
+            if isinstance(part, Use) and others and (how := self._choices.continuation(part.target)) is not None:
+                handlers[index] = resume(handlers[index], first(others), how)
+        return first(handlers)
 
     def _race(self, plan: Race) -> Handler:
         soft_s, main = plan.after_s, plan.main
