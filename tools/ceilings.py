@@ -19,6 +19,7 @@ PARAMETERS = 6
 PUBLIC_METHODS = 12
 # "file:function": why it may have more parameters. An entry that nothing needs is a violation too.
 MANY_PARAMETERS = {
+    "src/penstock/llm/factory.py:create_llm": "what a user may say of an LLM, by keyword, where editors and help() show it",
     "src/penstock/pipeline.py:build_pipeline": "names each stage once, by keyword: that is what the page is for",
 }
 

@@ -186,6 +186,10 @@ class BudgetExceeded(RateLimited):
     type = "insufficient_quota"
 
 
+class TimedOut(PenstockError):
+    """Not in time: one attempt, a stream's next chunk, or the call as a whole."""
+
+
 # --- the works behind the gate ---------------------------------------------------------------------------------------
 
 
@@ -198,7 +202,11 @@ class UpstreamError(PenstockError):
     curable_elsewhere = True
 
 
-class UpstreamUnavailable(UpstreamError):
+class UpstreamDown(UpstreamError):
+    """The provider gives no good answer now, and the call is not why."""
+
+
+class UpstreamUnavailable(UpstreamDown):
     """A 5xx, a refused or broken connection."""
 
     code = "upstream_unavailable"
@@ -220,7 +228,7 @@ class UpstreamResting(UpstreamRateLimited):
     code = "upstream_resting"
 
 
-class UpstreamTimeout(UpstreamError):
+class UpstreamTimeout(UpstreamError, TimedOut):
     """No answer, first content or next chunk within the attempt's limits."""
 
     code = "upstream_timeout"
@@ -228,28 +236,28 @@ class UpstreamTimeout(UpstreamError):
     retryable = True
 
 
-class UpstreamMalformed(UpstreamError):
+class UpstreamMalformed(UpstreamDown):
     """Not JSON, HTML, or an error inside a 200."""
 
     code = "upstream_malformed"
     retryable = True
 
 
-class UpstreamCut(UpstreamError):
+class UpstreamCut(UpstreamDown):
     """The stream ended before it was complete."""
 
     code = "upstream_cut"
     retryable = True
 
 
-class BreakerOpen(UpstreamError):
+class BreakerOpen(UpstreamDown):
     """This target has failed too often, or too slowly, and is not asked for a while."""
 
     code = "breaker_open"
     status = 503
 
 
-class BulkheadFull(UpstreamError):
+class BulkheadFull(UpstreamDown):
     """This target already answers as many calls at once as it may, and nobody has left in time."""
 
     code = "bulkhead_full"
@@ -269,7 +277,7 @@ class UpstreamRejected(InvalidRequest):
     code = "upstream_rejected"
 
 
-class DeadlineExceeded(PenstockError):
+class DeadlineExceeded(TimedOut):
     """The call's own deadline has passed."""
 
     code = "deadline_exceeded"

@@ -11,6 +11,7 @@ from penstock.core.chain import Handler
 from penstock.core.errors import Unavailable
 from penstock.core.plan import Degrade, First, Mirror, Plan, Race, Ranking, Select, Split, Use
 from penstock.resilience.first import first
+from penstock.resilience.fixed import fixed
 from penstock.resilience.mirror import mirror
 from penstock.resilience.race import race
 from penstock.resilience.resume import Continuation, resume
@@ -115,10 +116,4 @@ class Dispatch:
         return mirror(self.follow(plan.main), lambda call: self._choices.shadow(plan, call))
 
     def _fixed(self, plan: Degrade) -> Handler:
-        async def handle(call: Call) -> Answer:
-            trail = call.trail
-            trail.degraded = True
-            trail.target, trail.provider, trail.model = "", "penstock", "degrade"
-            return self._degrade(call, plan.text)
-
-        return handle
+        return fixed(plan.text, self._degrade)

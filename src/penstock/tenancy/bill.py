@@ -19,12 +19,7 @@ _WORKED_ON = frozenset(
 
 
 class Bill(Struct, frozen=True):
-    """Settles ``held`` nano-USD against the real cost, and leaves cost and usage on the call's trail.
-
-    The tokens are the answer's usage: the provider's count, or what its source estimates when it is closed early.
-    Where neither says anything, the input's estimate is paid; so it is for every attempt that was given up or broke
-    off after the provider had begun to work on it, since the provider bills those too.
-    """
+    """Settles ``held`` nano-USD against the real cost, and leaves cost and usage on the call's trail."""
 
     call: Call
     held: Reservation
@@ -34,34 +29,42 @@ class Bill(Struct, frozen=True):
     def settle(self, _call: Call, _outcome: Outcome) -> None:
         """The call has ended: pay for its answer, or without one for what its attempts have used."""
         trail = self.call.trail
-        usage, cost = self._answer() if trail.answered else self._attempts()
+        usage, cost = used_and_cost(self.call, self.targets)
         trail.cost_nano_usd = cost
         if usage is not None:
             trail.usage = usage
         self.ledger.settle(self.held, cost)
 
-    def _answer(self) -> tuple[Usage, int]:
-        trail = self.call.trail
-        target = self.targets.get(trail.target)
-        if target is None:  # nobody was asked, or a fixed text answered
-            return Usage(), self._wasted()
-        usage = trail.reported or self._unreported()
-        cost = target.cost_nano_usd(usage.input_tokens, usage.output_tokens)
-        return usage, cost + self._wasted() if len(trail.attempts) > 1 else cost
 
-    def _attempts(self) -> tuple[Usage | None, int]:
-        cost = self._wasted()
-        return self._unreported() if cost else None, cost
+def used_and_cost(call: Call, targets: Mapping[str, Target]) -> tuple[Usage | None, int]:
+    """What a call that has ended has used, and what it costs in nano-USD.
 
-    def _unreported(self) -> Usage:
-        return Usage(self.call.input_tokens, 0, estimated=True)
+    The tokens are the answer's usage: the provider's count, or what its source estimates when it is closed early.
+    Where neither says anything, the input's estimate is paid; so it is for every attempt that was given up or broke
+    off after the provider had begun to work on it, since the provider bills those too.
+    """
+    trail = call.trail
+    if not trail.answered:
+        wasted = _wasted(call, targets)
+        return _unreported(call) if wasted else None, wasted
+    target = targets.get(trail.target)
+    if target is None:  # nobody was asked, or a fixed text answered
+        return Usage(), _wasted(call, targets)
+    usage = trail.reported or _unreported(call)
+    cost = target.cost_nano_usd(usage.input_tokens, usage.output_tokens)
+    return usage, cost + _wasted(call, targets) if len(trail.attempts) > 1 else cost
 
-    def _wasted(self) -> int:
-        """The input of every attempt that a provider had begun to work on in vain; all of an answer that lost a race."""
-        call, cost = self.call, 0
-        for attempt in call.trail.attempts:
-            target = self.targets.get(attempt.target)
-            if target is not None and attempt.error_code in _WORKED_ON:
-                used = attempt.usage or self._unreported()
-                cost += target.cost_nano_usd(used.input_tokens, used.output_tokens)
-        return cost
+
+def _unreported(call: Call) -> Usage:
+    return Usage(call.input_tokens, 0, estimated=True)
+
+
+def _wasted(call: Call, targets: Mapping[str, Target]) -> int:
+    """The input of every attempt that a provider had begun to work on in vain; all of an answer that lost a race."""
+    cost = 0
+    for attempt in call.trail.attempts:
+        target = targets.get(attempt.target)
+        if target is not None and attempt.error_code in _WORKED_ON:
+            used = attempt.usage or _unreported(call)
+            cost += target.cost_nano_usd(used.input_tokens, used.output_tokens)
+    return cost

@@ -154,6 +154,12 @@ class Chunk(Struct, gc=False):
     error: Raw = Raw()
 
     @property
+    def text(self) -> str:
+        """What it adds to the first choice's text, or to the refusal in its place."""
+        delta = next((choice.delta for choice in self.choices or () if choice.index == 0), None)
+        return "" if delta is None else _text(delta.content) or _text(delta.refusal)
+
+    @property
     def usage(self) -> Usage | None:
         """Tokens so far, where the provider says."""
         return _usage(self.wire_usage)

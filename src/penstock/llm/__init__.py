@@ -1,0 +1,38 @@
+"""The resilience of the gateway in a program of one's own, without a server: see docs/python.md.
+
+factory.py     "provider/model" and options become an ``LLM``: start reading here
+llm.py         what is asked of it, and its fallback: the same handlers as in the gateway
+site.py        one model at one place, with connections of each event loop that asks
+request.py     a prompt becomes a ``Call``
+generation.py  an answer, and how it came about
+text_parts.py  a streamed answer, part by part
+loop_thread.py the event loop of callers that have none
+"""
+
+from penstock.llm.errors import (
+    LLMConfigurationError,
+    LLMContentBlockedError,
+    LLMContextLengthError,
+    LLMError,
+    LLMInvalidRequestError,
+    LLMRateLimitError,
+    LLMServiceError,
+    LLMTimeoutError,
+)
+from penstock.llm.factory import LLMFactory
+from penstock.llm.generation import Generation
+from penstock.llm.llm import LLM
+
+__all__ = [
+    "LLM",
+    "Generation",
+    "LLMConfigurationError",
+    "LLMContentBlockedError",
+    "LLMContextLengthError",
+    "LLMError",
+    "LLMFactory",
+    "LLMInvalidRequestError",
+    "LLMRateLimitError",
+    "LLMServiceError",
+    "LLMTimeoutError",
+]
