@@ -23,7 +23,8 @@ class LoopThread:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._stop: weakref.finalize[..., Any] | None = None
+        self._thread: threading.Thread | None = None
+        self._end: weakref.finalize[..., Any] | None = None
         self._closed = False
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
@@ -49,29 +50,28 @@ class LoopThread:
         """End what runs, and the thread."""
         with self._lock:
             self._closed = True
-        if self._stop is not None:
-            self._stop()
+        if self._end is not None:
+            self._end()
 
     def _submit(self, work: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T] | None:
         with self._lock:  # so that nothing is submitted behind the loop's end
             if self._closed:
                 return None
-            return asyncio.run_coroutine_threadsafe(work, self._loop or self._start())
+            if self._loop is None or self._thread is None or not self._thread.is_alive():  # a fork leaves it behind
+                self._loop = self._start()
+            return asyncio.run_coroutine_threadsafe(work, self._loop)
 
     def _start(self) -> asyncio.AbstractEventLoop:
-        started: concurrent.futures.Future[asyncio.AbstractEventLoop] = concurrent.futures.Future()
-        thread = threading.Thread(target=_serve, args=(started,), name="penstock-llm", daemon=True)
-        thread.start()
-        self._loop = started.result()
-        self._stop = weakref.finalize(self, _end, self._loop, thread)
-        return self._loop
+        loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=_serve, args=(loop,), name="penstock-llm", daemon=True)
+        self._end = weakref.finalize(self, _end, loop, self._thread)
+        self._thread.start()
+        return loop
 
 
-def _serve(started: concurrent.futures.Future[asyncio.AbstractEventLoop]) -> None:
-    with asyncio.Runner() as runner:  # its end cancels tasks and closes generators, and so their connections
-        loop = runner.get_loop()
-        started.set_result(loop)
-        loop.run_forever()
+def _serve(loop: asyncio.AbstractEventLoop) -> None:
+    with asyncio.Runner(loop_factory=lambda: loop) as runner:  # its end cancels tasks and closes generators
+        runner.get_loop().run_forever()
 
 
 def _end(loop: asyncio.AbstractEventLoop, thread: threading.Thread) -> None:

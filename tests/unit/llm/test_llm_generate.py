@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from itertools import count
@@ -27,6 +29,7 @@ from penstock.llm import (
     LLMTimeoutError,
 )
 from penstock.providers import SimulatedTransport
+from support.server import environment
 from support.upstreams import ScriptedResponse
 
 AT_ONCE = RetryPolicy(name="at_once", delays_s=(0.0, 0.0), jitter_s=0.0, max_retry_after_s=0.0)
@@ -80,7 +83,7 @@ async def test_a_prompt_is_answered_and_the_answer_says_how() -> None:
     assert (answer.usage.input_tokens, answer.usage.output_tokens) == (6, 3)
     assert answer.cost_usd == pytest.approx(6 * 0.001 / 1000 + 3 * 0.01 / 1000)
     assert [each.error_code for each in answer.attempts] == [None]
-    assert not (answer.fallback_used or answer.degraded)
+    assert (answer.fallback_used, answer.degraded) == (False, False)
     assert answer.raw["model"] == "simulated/main"
 
 
@@ -279,6 +282,21 @@ def test_closed_it_has_no_thread_and_can_be_asked_again() -> None:
     llm.close()
     llm.close()
     assert serving() == 0
+
+
+def test_a_fork_goes_on_with_a_thread_of_its_own() -> None:
+    program = """
+import os
+from penstock.llm import LLMFactory
+with LLMFactory.create_llm("simulated/any") as llm:
+    llm.predict("Hello")
+    child = os.fork()
+    assert llm.predict("Hello")
+    if child:
+        assert os.waitpid(child, 0)[1] == 0
+"""
+    ran = subprocess.run([sys.executable, "-c", program], env=environment(), timeout=20, check=False)
+    assert ran.returncode == 0
 
 
 def test_dropped_it_has_no_thread_either() -> None:
