@@ -89,10 +89,10 @@ class LLM:
 
     async def async_generate(self, prompt: Prompt, **params: Any) -> Generation:
         """The whole answer."""
-        call = self._call(prompt, params, stream=False)
+        call, sites = self._call(prompt, params, stream=False), self.sites
         answer = await chain((), self._handler)(call)
         answer.close(END)
-        return generation_of(call, answer, self.sites)
+        return generation_of(call, answer, sites)
 
     async def astream(self, prompt: Prompt, **params: Any) -> AsyncGenerator[str, None]:
         """The answer's text, part by part. Raises what breaks it off; before the first part the fallback is asked."""
