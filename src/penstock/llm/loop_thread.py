@@ -81,4 +81,4 @@ def _end(loop: asyncio.AbstractEventLoop, thread: threading.Thread) -> None:
 
 
 def _closed() -> Unavailable:
-    return Unavailable("This LLM was closed meanwhile: ask it before that, or make another one.")
+    return Unavailable("The LLM was closed before this was done: ask again.")

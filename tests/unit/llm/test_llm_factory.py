@@ -6,11 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from penstock.core.answer import Answer, Event, Outcome
-from penstock.core.errors import UpstreamCut
-from penstock.llm import LLMError, LLMFactory, LLMInvalidRequestError
-from penstock.llm.text_parts import text_parts
-from support.calls import delta, finished, usage_event
+from penstock.llm import LLMFactory, LLMInvalidRequestError
 
 
 def test_a_model_says_its_provider() -> None:
@@ -59,63 +55,3 @@ def test_a_parameter_that_is_none_is_refused(param: str) -> None:
 def test_a_wrong_parameter_is_told_in_the_gateways_words() -> None:
     with LLMFactory.create_llm("simulated/any") as llm, pytest.raises(LLMInvalidRequestError, match="from 0 to 2"):
         llm.generate("Hello", temperature=3)
-
-
-# --- text_parts ---
-
-
-class Valve:
-    """A source that notes what it is told."""
-
-    def __init__(self) -> None:
-        self.told: list[str] = []
-
-    def pause(self) -> None:
-        self.told.append("pause")
-
-    def resume(self) -> None:
-        self.told.append("resume")
-
-    def close(self) -> None:
-        self.told.append("close")
-
-
-async def test_a_reader_that_falls_behind_makes_the_provider_wait() -> None:
-    valve = Valve()
-    answer = Answer("openai", source=valve)
-    answer.feed([delta("a")])
-    parts = text_parts(answer)
-    assert await anext(parts) == "a"
-    answer.feed([delta("b")] * Answer.HELD_EVENTS)
-    assert valve.told == ["pause"]
-    answer.feed([finished(), usage_event(1, 1)])
-    for _ in range(Answer.HELD_EVENTS):
-        assert await anext(parts) == "b"
-    assert valve.told == ["pause"]
-    waiting = anext(parts, None)
-    answer.end()
-    assert await waiting is None
-    assert valve.told == ["pause", "close"]
-
-
-async def test_a_reader_that_has_caught_up_lets_the_provider_go_on() -> None:
-    valve = Valve()
-    answer = Answer("openai", source=valve)
-    parts = text_parts(answer)
-    answer.feed([delta("a")] * Answer.HELD_EVENTS)
-    for _ in range(Answer.HELD_EVENTS):
-        await anext(parts)
-    assert valve.told == ["pause", "resume"]  # attached
-    await parts.aclose()
-    assert valve.told == ["pause", "resume", "close"]
-
-
-async def test_what_came_before_a_cut_is_given_out_first() -> None:
-    answer = Answer("openai")
-    parts = text_parts(answer)
-    events: list[Event] = [delta("a"), delta("b")]
-    answer.feed(events)
-    answer.end(Outcome("error", UpstreamCut("The stream was cut.")))
-    assert [await anext(parts), await anext(parts)] == ["a", "b"]
-    with pytest.raises(LLMError, match="cut"):
-        await anext(parts)
