@@ -5,9 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
-LIMIT_MS = 150
-# What a program imports for its own use.
-PROMPT = ("penstock", "penstock.llm")
+# What a program imports for its own use. The second takes 110 ms where nothing else runs, half of it asyncio's and ssl's.
+LIMITS_MS = {"penstock": 150, "penstock.llm": 300}
 WEIGHTS = ("torch", "transformers", "cv2", "onnxruntime", "ctranslate2")
 CLIENTS = ("httpx", "requests", "aiohttp", "openai")
 SERVERS = ("fastapi", "starlette", "opentelemetry", "sqlalchemy", "alembic", "typer", "rich")
@@ -49,9 +48,11 @@ def probe(module: str) -> tuple[float, str]:
 
 def main() -> int:
     found = [f"import {module} loads {loaded}" for module in NEVER if (loaded := probe(module)[1])]
-    took_ms = {module: min(probe(module)[0] for _ in range(3)) for module in PROMPT}
+    took_ms = {module: min(probe(module)[0] for _ in range(3)) for module in LIMITS_MS}
     found += [
-        f"import {module} takes {ms:.0f} ms, at most {LIMIT_MS}" for module, ms in took_ms.items() if ms > LIMIT_MS
+        f"import {module} takes {ms:.0f} ms, at most {LIMITS_MS[module]}"
+        for module, ms in took_ms.items()
+        if ms > LIMITS_MS[module]
     ]
     print("\n".join(found or [f"import {module} takes {ms:.1f} ms" for module, ms in took_ms.items()]))
     return 1 if found else 0
