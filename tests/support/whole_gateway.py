@@ -17,6 +17,7 @@ from penstock.config import load_pepper, load_settings
 from penstock.core.ports import AuditQuery
 from penstock.edge.openai import OpenAIFace
 from penstock.providers import FAULT_KINDS, KINDS
+from penstock.resilience import Standing
 from penstock.telemetry import build_logger
 from penstock.transport import Proxies
 from support.http1 import Served, serving
@@ -28,11 +29,14 @@ _PAGE = 500
 class Whole:
     """A gateway from its edge to its provider, served on loopback."""
 
-    def __init__(self, served: Served, gateway: RunningGateway, owned: OwnedStore, log: io.StringIO) -> None:
+    def __init__(
+        self, served: Served, gateway: RunningGateway, owned: OwnedStore, works: Works, log: io.StringIO
+    ) -> None:
         self.served = served
         self.log = log
         self._gateway = gateway
         self._owned = owned
+        self._works = works
         self._tasks = asyncio.all_tasks()
 
     async def events(self) -> list[dict[str, Any]]:
@@ -43,6 +47,11 @@ class Whole:
             page = await self._owned.audit(AuditQuery(limit=_PAGE, cursor=page.next_cursor))
             found += page.events
         return [event for event in found if event["event_type"] == "llm_request_completed"]
+
+    def standing(self, alias: str) -> Standing:
+        """What is known of one target."""
+        assert self._works.standings is not None
+        return self._works.standings[alias]
 
     async def left(self) -> dict[str, Any]:
         """What calls have left behind, once they had a moment to end: empty when all is well."""
@@ -61,6 +70,7 @@ class Whole:
         state = {
             "calls in flight": self._gateway.calls_in_flight,
             "calls in flight by tenant": sum(self._owned.admissions.in_flight.values()),
+            "calls in bulkheads": sum(self._works.totals().bulkheads.values()),
             "money held": self._owned.budgets.spent_nano_usd("acme") - billed,
             "tasks": asyncio.all_tasks() - self._tasks,
             "errors logged": '"level": "error"' in self.log.getvalue() or "Traceback" in self.log.getvalue(),
@@ -83,7 +93,7 @@ async def whole_gateway(folder: Path, config: str, **env: str) -> AsyncIterator[
     try:
         gateway = RunningGateway(compose(settings, works), works, LocalControl(owned, works))
         async with serving(OpenAIFace(gateway)) as served:
-            yield Whole(served, gateway, owned, log)
+            yield Whole(served, gateway, owned, works, log)
     finally:
         await works.aclose()
         await owned.aclose()
