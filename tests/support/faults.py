@@ -225,7 +225,9 @@ def counting(*usages: tuple[int, int], content_type: str = "text/event-stream") 
 
 
 def reset(writer: asyncio.StreamWriter) -> None:
-    """Drop the connection with an RST."""
+    """Drop the connection with an RST; nothing where the client has left."""
+    if writer.transport.is_closing():
+        return
     # Without this an aborted socket closes in order.
     writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     writer.transport.abort()
