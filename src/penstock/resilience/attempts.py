@@ -66,7 +66,7 @@ class Attempts:
             except PenstockError as error:
                 now_s = self._clock()
                 delay_s = retry_delay_s(call.retry, made, error, call.deadline_s - now_s, self._chance())
-                if delay_s is None or standing.shut():
+                if delay_s is None or standing.refuses(now_s + delay_s):
                     raise
                 # Who waits for a provider that wants a rest has not asked it: that is no extra attempt.
                 if not isinstance(error, UpstreamResting) and not standing.retries.take(now_s):

@@ -39,9 +39,9 @@ class Standing(Struct, eq=False):
     signal: Signal
     bulkhead: Bulkhead | None = None
 
-    def shut(self) -> bool:
-        """Whether an attempt would be refused for long: nobody need wait to hear that."""
-        return self.breaker.state == "open"
+    def refuses(self, at_s: float) -> bool:
+        """Whether an attempt would be refused then, as far as is known now: nobody need wait to hear that."""
+        return bool(self.breaker.gate(at_s).refusal)
 
     def let_in(self, now_s: float) -> Permit:
         """Leave for one attempt. Raises ``BreakerOpen``, and ``UpstreamResting`` while the provider wants a rest."""

@@ -8,6 +8,7 @@ import contextlib
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from penstock.core.answer import Answer
 from penstock.core.call import Call
@@ -23,7 +24,7 @@ from penstock.core.errors import (
     UpstreamUnavailable,
 )
 from penstock.core.plan import Degrade, First, Target, Use
-from penstock.core.policy import FAST_RETRY, PATIENT_RETRY, RetryPolicy, TimeLimits
+from penstock.core.policy import FAST_RETRY, PATIENT_RETRY, BreakerPolicy, RetryPolicy, TimeLimits
 from penstock.resilience import Attempts, Dispatch, retry_delay_s
 from support.calls import LIMITS, complete_answer, make_call
 from support.targets import PlainChoices, standing
@@ -131,6 +132,20 @@ async def test_after_the_last_attempt_the_error_is_told() -> None:
     with pytest.raises(UpstreamUnavailable):
         await attempts(backend, FakeTime())(make_call())
     assert len(calls) == 3
+
+
+@pytest.mark.parametrize(("open_s", "slept"), [(60.0, []), (0.1, [0.2])], ids=["open", "half open by then"])
+async def test_nobody_waits_for_an_attempt_that_the_breaker_would_refuse(open_s: float, slept: list[float]) -> None:
+    time = FakeTime()
+    backend, calls = failing(*[UpstreamUnavailable("500")] * 3)
+    policy = BreakerPolicy(failures=1, open_s=open_s)
+    target = standing(Target("fast", "mock", "fast-v1"), time.clock, breaker=policy)
+    asking = Attempts(target, backend, sleep=time.sleep, chance=lambda: 0.5)
+    call = make_call(retry=replace(FAST_RETRY, delays_s=(0.1,)))
+    with pytest.raises(UpstreamUnavailable):
+        await asking(call)
+    assert time.slept == pytest.approx(slept)
+    assert len(calls) == 1 + len(slept)
 
 
 async def test_no_attempt_starts_after_the_deadline() -> None:

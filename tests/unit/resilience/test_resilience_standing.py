@@ -65,9 +65,9 @@ def test_failures_of_the_target_shut_it(error: PenstockError) -> None:
     clock = HandClock(100)
     target = standing(clock)
     fail(target, clock, error)
-    assert not target.shut()
+    assert not target.refuses(clock())
     fail(target, clock, error)
-    assert target.shut()
+    assert target.refuses(clock())
     with pytest.raises(BreakerOpen) as refused:
         target.let_in(clock())
     assert refused.value.retry_after_s == 60
@@ -81,7 +81,7 @@ def test_what_is_not_the_targets_fault_does_not(error: PenstockError) -> None:
     target = standing(clock)
     for _ in range(5):
         fail(target, clock, error)
-    assert not target.shut()
+    assert not target.refuses(clock())
     assert target.bulkhead is not None
     assert target.bulkhead.taken == 0
 
@@ -92,7 +92,7 @@ def test_a_refused_request_shows_that_the_target_works() -> None:
     fail(target, clock, UpstreamUnavailable("500"))
     fail(target, clock, UpstreamRejected("400"))
     fail(target, clock, UpstreamUnavailable("500"))
-    assert not target.shut()
+    assert not target.refuses(clock())
 
 
 def test_a_provider_gets_the_rest_that_it_wants_and_no_longer() -> None:
@@ -119,7 +119,7 @@ def test_streams_that_are_cut_shut_their_target() -> None:
     target = standing(clock)
     stream(target, clock, Outcome("error", UpstreamCut("cut")))
     stream(target, clock, Outcome("error", UpstreamTimeout("silent")))
-    assert target.shut()
+    assert target.refuses(clock())
 
 
 @pytest.mark.parametrize("outcome", [CANCEL, DISCONNECT, Outcome("error", DeadlineExceeded("long"))])
@@ -128,7 +128,7 @@ def test_a_stream_that_its_caller_ends_says_nothing(outcome: Outcome) -> None:
     target = standing(clock)
     for _ in range(5):
         stream(target, clock, outcome)
-    assert not target.shut()
+    assert not target.refuses(clock())
     assert target.bulkhead is not None
     assert target.bulkhead.taken == 0
 
@@ -151,11 +151,11 @@ def test_slow_first_contents_shut_a_target_that_is_judged_by_them_and_long_answe
     for _ in range(8):
         permit = enter(target, clock)
         target.answered(permit, complete_answer(), clock(), 30.0)
-    assert not target.shut()
+    assert not target.refuses(clock())
     for _ in range(8):
-        if not target.shut():
+        if not target.refuses(clock()):
             stream(target, clock, END, first_content_s=2.0)
-    assert target.shut()
+    assert target.refuses(clock())
 
 
 def test_to_be_outrun_is_a_failure_and_to_be_given_up_is_none() -> None:
@@ -163,10 +163,10 @@ def test_to_be_outrun_is_a_failure_and_to_be_given_up_is_none() -> None:
     target = standing(clock)
     for _ in range(5):
         target.given_up(enter(target, clock))
-    assert not target.shut()
+    assert not target.refuses(clock())
     for _ in range(2):
         target.outrun(enter(target, clock), clock(), 2.0)
-    assert target.shut()
+    assert target.refuses(clock())
     figures = target.signal.health(clock()).figures
     assert figures.first_content is not None
     assert figures.first_content.p95_s == 2.0
