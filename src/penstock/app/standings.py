@@ -82,6 +82,7 @@ class Standings:
         first, whole = figures.first_content, figures.whole
         return {
             "state": gate.state,
+            "refusal": gate.refusal or None,
             "since_s": None if gate.since_s is None else round(now_s - gate.since_s, 3),
             "p50_ms": None if first is None else round(first.p50_s * 1000, 3),
             "p95_ms": None if first is None else round(first.p95_s * 1000, 3),
