@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Awaitable, Generator
 from typing import Protocol
 
 from penstock.core.answer import Answer
@@ -42,9 +42,13 @@ class Gather:
     name = "gather"
 
     def __init__(self, calls: Counted) -> None:
+        self._calls = calls
         self._turn = Turn(calls, alone=1)
 
-    async def __call__(self, call: Call, proceed: Handler) -> Answer:
+    def __call__(self, call: Call, proceed: Handler) -> Awaitable[Answer]:
         """Wait a turn if there are others, then go on."""
+        return self._wait(call, proceed) if self._calls.in_flight > 1 else proceed(call)
+
+    async def _wait(self, call: Call, proceed: Handler) -> Answer:
         await self._turn
         return await proceed(call)
