@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from math import inf
 from random import random
 from typing import cast
@@ -15,26 +15,11 @@ from penstock.core.call import Call, Trail
 from penstock.core.chain import Handler
 from penstock.core.plan import Mirror, Plan, Ranking, Select, Split, Target, plan_targets
 from penstock.core.policy import NO_RETRY
-from penstock.dialects.openai.continuation import continuation_mark, continued
+from penstock.dialects.openai import continuation
 from penstock.edge.openai.face import new_call_id
 from penstock.resilience import Shadows
 from penstock.resilience.resume import Continuation
 from penstock.routing import By, Candidate, choose, pick, pick_for
-
-
-class _OpenAIContinuation:
-    """Implements ``resilience.resume.Continuation``."""
-
-    def continued(self, call: Call, raws: Sequence[bytes]) -> Call | None:
-        """The question with the text so far."""
-        return continued(call, raws)
-
-    def mark(self, last: bytes, target: str) -> bytes:
-        """A chunk without text that names the target."""
-        return continuation_mark(last, target)
-
-
-_OPENAI = _OpenAIContinuation()
 
 
 class WeighedChoices:
@@ -95,7 +80,7 @@ class WeighedChoices:
 
     def continuation(self, target: str) -> Continuation | None:
         """How a stream of ``target`` that is cut goes on elsewhere, where the operator wants that."""
-        return _OPENAI if self._targets[target].resumable else None
+        return continuation if self._targets[target].resumable else None
 
     def _candidate(self, alias: str, weight: float, now_s: float) -> Candidate:
         target = self._targets[alias]

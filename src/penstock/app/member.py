@@ -83,7 +83,7 @@ class Member:
         self.channel.close()
         self.ready = False
         self.settled.set()
-        self.totals.in_flight = self.totals.tasks = 0
+        self.totals.end()
         self.clerk.lose()
 
     async def report(self, limit_s: float) -> None:

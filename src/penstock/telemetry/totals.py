@@ -97,6 +97,12 @@ class Totals(Struct, kw_only=True):
         for name, stage in other.stages.items():
             self.stages.setdefault(name, StageTime()).add(stage)
 
+    def end(self) -> None:
+        """The process is gone: what it has counted stays, and what was so while it ran is not so any more."""
+        self.in_flight = self.tasks = 0
+        self.breakers.clear()
+        self.bulkheads.clear()
+
     def _counts(self) -> Sequence[Counts]:
         return (
             self.requests,

@@ -49,3 +49,17 @@ async def test_what_a_worker_that_does_not_answer_has_counted_is_what_it_last_sa
     await member.report(1.0)
     await member.report(0.02)
     assert member.totals == Totals(auth_failures=3)
+
+
+async def test_of_a_worker_that_is_gone_only_what_it_has_counted_stays() -> None:
+    member = make_member()
+    member.totals = Totals(
+        auth_failures=3,
+        in_flight=2,
+        tasks=9,
+        breaker_changes={("small", "open"): 1},
+        breakers={("small", "open"): 1},
+        bulkheads={("small", "in"): 4},
+    )
+    member.end()
+    assert member.totals == Totals(auth_failures=3, breaker_changes={("small", "open"): 1})

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from penstock.dialects.openai.continuation import continuation_mark, continued
+from penstock.dialects.openai.continuation import continued, mark
 from support.calls import delta, make_call
 
 
@@ -53,8 +53,8 @@ def test_several_answers_are_not_continued() -> None:
 
 
 def test_the_mark_is_a_chunk_without_text_that_names_who_goes_on() -> None:
-    mark = msgspec.json.decode(continuation_mark(event({"content": "x"}), "spare")[6:])
-    assert mark == {
+    chunk = msgspec.json.decode(mark(event({"content": "x"}), "spare")[6:])
+    assert chunk == {
         "id": "c",
         "model": "m",
         "choices": [{"index": 0, "delta": {}, "logprobs": None, "finish_reason": None}],

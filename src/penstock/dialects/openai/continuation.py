@@ -57,7 +57,7 @@ def continued(call: Call, raws: Sequence[bytes]) -> Call | None:
     )
 
 
-def continuation_mark(last: bytes, target: str) -> bytes:
+def mark(last: bytes, target: str) -> bytes:
     """An event without text, after the event ``last``: from here on ``target`` writes. A chunk that every client takes."""
     chunk = msgspec.json.decode(last.rpartition(b"data: ")[2])
     chunk["choices"] = [{"index": 0, "delta": {}, "logprobs": None, "finish_reason": None}]
