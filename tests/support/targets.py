@@ -33,10 +33,15 @@ def standing(
 
 
 class PlainChoices:
-    """Equals in their order, the first arm of a split, and a hedge as ``p95_s`` says."""
+    """Equals in their order, the first arm of a split, a hedge as ``p95_s`` says, and no call is a probe."""
 
-    def __init__(self, p95_s: Callable[[Plan], float] = lambda _plan: inf) -> None:
+    def __init__(
+        self,
+        p95_s: Callable[[Plan], float] = lambda _plan: inf,
+        trial_after_s: Callable[[str], float | None] = lambda _target: None,
+    ) -> None:
         self.hedge_after_s = p95_s
+        self.trial_after_s = trial_after_s
 
     def rank(self, plan: Select) -> Ranking:
         """As they stand."""

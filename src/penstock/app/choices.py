@@ -47,6 +47,10 @@ class WeighedChoices:
         quantiles = signal.health(time.monotonic()).figures.first_content
         return inf if quantiles is None else quantiles.p95_s
 
+    def trial_after_s(self, target: str) -> float | None:
+        """How long a call that would be a probe of it waits for it alone."""
+        return self._standings[target].trial_after_s()
+
     def rank(self, plan: Select) -> Ranking:
         """In which order its equals are tried now."""
         now_s = time.monotonic()

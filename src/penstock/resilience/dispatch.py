@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any, Protocol
 
 from penstock.core.answer import Answer
@@ -10,7 +11,7 @@ from penstock.core.call import Call
 from penstock.core.chain import Handler
 from penstock.core.errors import Unavailable
 from penstock.core.plan import Degrade, First, Mirror, Plan, Race, Ranking, Select, Split, Use
-from penstock.resilience.first import first
+from penstock.resilience.first import Trial, first
 from penstock.resilience.fixed import fixed
 from penstock.resilience.mirror import mirror
 from penstock.resilience.race import race
@@ -23,6 +24,9 @@ class Choices(Protocol):
 
     def hedge_after_s(self, plan: Plan) -> float:
         """The p95 of the plan's first target: what a hedge waits for it. Infinite while nobody knows."""
+
+    def trial_after_s(self, target: str) -> float | None:
+        """How long a call that would be a probe of ``target`` waits for it alone; ``None`` for any other call."""
 
     def rank(self, plan: Select) -> Ranking:
         """In which order its equals are tried now."""
@@ -86,16 +90,23 @@ class Dispatch:
 
     def _first(self, plan: First) -> Handler:
         handlers = [self.follow(part) for part in plan.plans]
+        trials: list[Trial | None] = [None] * len(handlers)
         for index, part in enumerate(plan.plans):
-            # A fixed text is no rest of another's answer.
+            # A fixed text is no rest of another's answer, and nothing to compare with a probe.
             others = [
                 handler
                 for handler, other in zip(handlers[index + 1 :], plan.plans[index + 1 :], strict=True)
                 if not isinstance(other, Degrade)
             ]
-            if isinstance(part, Use) and others and (how := self._choices.continuation(part.target)) is not None:
+            if not isinstance(part, Use) or not others:
+                continue
+            trials[index] = self._trial(part)
+            if (how := self._choices.continuation(part.target)) is not None:
                 handlers[index] = resume(handlers[index], first(others), how)
-        return first(handlers)
+        return first(handlers, trials)
+
+    def _trial(self, use: Use) -> Trial:
+        return partial(self._choices.trial_after_s, use.target)
 
     def _race(self, plan: Race) -> Handler:
         soft_s, main = plan.after_s, plan.main
@@ -107,7 +118,8 @@ class Dispatch:
 
     def _select(self, plan: Select) -> Handler:
         targets = {part.target: self._targets[part.target] for part in plan.plans}
-        return select(targets, lambda: self._choices.rank(plan))
+        trials = {part.target: self._trial(part) for part in plan.plans}
+        return select(targets, lambda: self._choices.rank(plan), trials)
 
     def _split(self, plan: Split) -> Handler:
         return split([self.follow(part) for part in plan.plans], lambda call: self._choices.arm(plan, call))

@@ -2,24 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 from penstock.core.answer import Answer
 from penstock.core.call import Call
 from penstock.core.chain import Handler
-from penstock.core.errors import DeadlineExceeded, PenstockError, Unavailable
+from penstock.core.errors import PenstockError, Unavailable
+from penstock.resilience.race import moves_on, race
+
+Trial: TypeAlias = Callable[[], float | None]
+"""How many seconds a plan is waited for alone, where a call now would be a probe of its breaker; else ``None``."""
 
 
-def first(plans: Sequence[Handler]) -> Handler:
-    """Ask each in turn, before the first content only. Raises the last one's error, or one that no other could cure."""
+def first(plans: Sequence[Handler], trials: Sequence[Trial | None] = ()) -> Handler:
+    """Ask each in turn, before the first content only. Raises the last one's error, or one that no other could cure.
+
+    A plan on trial may still hang. The caller does not pay for that with an attempt's whole time: when it is over what
+    the plan took in its better days, those that come after it start beside it. ``trials`` has one for each plan.
+    """
     last = len(plans) - 1
 
     async def handle(call: Call) -> Answer:
         for index, plan in enumerate(plans):
+            trial = trials[index] if trials else None
+            alone_s = trial() if trial is not None else None
+            tried = None
+            if alone_s is not None:
+                tried = _beside(plan, first(plans[index + 1 :], trials[index + 1 :]), alone_s)
             try:
-                answer = await plan(call)
+                answer = await (tried or plan)(call)
             except PenstockError as error:
-                if index == last or not moves_on(error):
+                if tried is not None or index == last or not moves_on(error):
                     raise
             else:
                 call.trail.fallback_used = call.trail.fallback_used or index > 0
@@ -29,6 +43,5 @@ def first(plans: Sequence[Handler]) -> Handler:
     return handle
 
 
-def moves_on(error: PenstockError) -> bool:
-    """Whether the next plan may do better: not with the caller's own mistakes; a fixed text needs no time at all."""
-    return error.curable_elsewhere or isinstance(error, DeadlineExceeded)
+def _beside(plan: Handler, others: Handler, alone_s: float) -> Handler:
+    return race(plan, others, after_s=lambda: alone_s, limit_s=None)

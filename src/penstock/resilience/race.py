@@ -11,10 +11,9 @@ from msgspec.structs import replace
 from penstock.core.answer import CANCEL, Answer, report
 from penstock.core.call import CANCELLED, Call
 from penstock.core.chain import Handler
-from penstock.core.errors import PenstockError, UpstreamTimeout
+from penstock.core.errors import DeadlineExceeded, PenstockError, UpstreamTimeout
 from penstock.core.policy import NO_RETRY
 from penstock.resilience.attempts import OUTRUN
-from penstock.resilience.first import moves_on
 
 # A cancelled task ends within a turn or two of the loop; nobody waits longer for one that does not.
 _CALL_OFF_S = 0.25
@@ -51,6 +50,11 @@ def race(main: Handler, fallback: Handler, *, after_s: Callable[[], float], limi
         return answer
 
     return handle
+
+
+def moves_on(error: PenstockError) -> bool:
+    """Whether another plan may do better: not with the caller's own mistakes; a fixed text needs no time at all."""
+    return error.curable_elsewhere or isinstance(error, DeadlineExceeded)
 
 
 async def _soonest(runners: Sequence[asyncio.Future[Answer]], limit_s: float | None) -> asyncio.Future[Answer]:

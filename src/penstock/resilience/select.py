@@ -8,17 +8,20 @@ from penstock.core.answer import Answer
 from penstock.core.call import Call
 from penstock.core.chain import Handler
 from penstock.core.plan import Ranking
-from penstock.resilience.first import first
+from penstock.resilience.first import Trial, first
 
 
-def select(targets: Mapping[str, Handler], rank: Callable[[], Ranking]) -> Handler:
-    """Ask ``targets`` in the order that ``rank`` gives now, the next one where one fails."""
+def select(targets: Mapping[str, Handler], rank: Callable[[], Ranking], trials: Mapping[str, Trial]) -> Handler:
+    """Ask ``targets`` in the order that ``rank`` gives now, the next one where one fails or is on trial."""
 
     def handle(call: Call) -> Awaitable[Answer]:
         ranking = rank()
         call.trail.ranked += ranking.tries
         call.trail.skipped += ranking.excluded
-        return first([targets[ranked.target] for ranked in ranking.tries])(call)
+        order = [ranked.target for ranked in ranking.tries]
+        # With nobody after it the last one has its time.
+        after = [*(trials[alias] for alias in order[:-1]), None]
+        return first([targets[alias] for alias in order], after)(call)
 
     return handle
 

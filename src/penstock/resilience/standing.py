@@ -43,6 +43,14 @@ class Standing(Struct, eq=False):
         """Whether an attempt would be refused then, as far as is known now: nobody need wait to hear that."""
         return bool(self.breaker.gate(at_s).refusal)
 
+    def trial_after_s(self) -> float | None:
+        """Where a call now would be the breaker's probe: the target's p95 to its first content, if anyone knows it."""
+        if self.breaker.state == "closed":
+            return None
+        health = self.signal.health(self.clock())
+        quantiles = health.figures.first_content
+        return None if health.gate.refusal or quantiles is None else quantiles.p95_s
+
     def let_in(self, now_s: float) -> Permit:
         """Leave for one attempt. Raises ``BreakerOpen``, and ``UpstreamResting`` while the provider wants a rest."""
         permit = self.breaker.admit(now_s)
@@ -80,8 +88,11 @@ class Standing(Struct, eq=False):
 
     def outrun(self, permit: Permit, now_s: float, took_s: float) -> None:
         """It had its time, and another was sooner: too slow is a failure."""
+        if permit.probe:  # what a target takes that is down would make the next probe wait longer
+            self.signal.failed(now_s)
+        else:
+            self.signal.answered(now_s, took_s)
         self.breaker.fail(permit, now_s)
-        self.signal.answered(now_s, took_s)
         self._leave()
 
     def given_up(self, permit: Permit) -> None:
