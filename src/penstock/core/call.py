@@ -12,7 +12,7 @@ from penstock.core.errors import PenstockError
 from penstock.core.plan import Decision, Exclusion, Plan, Ranked
 from penstock.core.policy import FAST_RETRY, RetryPolicy, TimeLimits
 
-Dialect: TypeAlias = Literal["openai"]
+Dialect: TypeAlias = Literal["openai", "responses", "anthropic"]
 CacheUse: TypeAlias = Literal["auto", "on", "off"]
 
 
@@ -33,11 +33,18 @@ class PromptRef(Struct, frozen=True):
 
 
 class Usage(Struct, frozen=True):
-    """Tokens of one answer; ``estimated`` when the provider gave none."""
+    """Tokens of one answer; ``estimated`` when the provider gave none.
+
+    ``input_tokens`` are all of the input: ``cached_tokens`` of them were read from the provider's cache, and
+    ``cache_write_tokens`` written to it. ``output_tokens`` are all of the output, ``reasoning_tokens`` of them thoughts.
+    """
 
     input_tokens: int = 0
     output_tokens: int = 0
     estimated: bool = False
+    cached_tokens: int = 0
+    cache_write_tokens: int = 0
+    reasoning_tokens: int = 0
 
 
 # The ``error_code`` of an attempt that nobody waited for any more.
@@ -83,7 +90,8 @@ class Trail(Struct, kw_only=True):
     ``skipped`` are targets that were not asked when their turn came, and why: breaker, bulkhead, a provider's rest.
     ``ranked`` are equals in the order of a choice among them.
     ``endings`` are told once how the call ended; then ``answered`` says whether an answer came, and ``reported`` what
-    that said of its own tokens, where ``usage`` is what is billed.
+    that said of its own tokens, where ``usage`` is what is billed. ``dropped`` are parameters that the provider could not
+    honour and that the caller was ready to do without.
     """
 
     received_at_s: float
@@ -115,6 +123,7 @@ class Trail(Struct, kw_only=True):
     endings: list[Callable[[Call, Outcome], None]] = field(default_factory=list)
     answered: bool = False
     reported: Usage | None = None
+    dropped: tuple[str, ...] = ()
 
     @property
     def why(self) -> Decision | None:
@@ -136,7 +145,8 @@ class Call(Struct, frozen=True, kw_only=True):
     ``fields`` is the request body decoded one level deep in its own dialect: values that nobody here knows stay raw
     bytes and reach the upstream unchanged, and a key given twice has one value. What stages decide by stands beside
     it, decoded once by the edge. ``model`` is the alias or route that was asked for, ``""`` when ``task`` alone names
-    the route. ``choices`` is how many answers were asked for (``n``). ``call_id`` is ours and unlike any other's, for
+    the route. ``drop_unsupported`` is whether the caller would rather do without a parameter than be refused for it.
+    ``choices`` is how many answers were asked for (``n``). ``call_id`` is ours and unlike any other's, for
     money hangs on it; ``request_id`` is what the client calls the request, or the same. ``invalid`` is set when the
     request could not be understood or asks for what its key may not have: such a call is counted and recorded, and goes
     no further than ``route``.
@@ -166,6 +176,7 @@ class Call(Struct, frozen=True, kw_only=True):
     cache: CacheUse = "auto"
     explain: bool = False
     tags: dict[str, str] = field(default_factory=dict)
+    drop_unsupported: bool = False
     invalid: PenstockError | None = None
 
     @property

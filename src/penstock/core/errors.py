@@ -58,6 +58,13 @@ class InvalidParameter(InvalidRequest):
     code = "invalid_parameter"
 
 
+class UnsupportedParameter(InvalidRequest):
+    """The provider that would answer cannot do what one parameter asks; another one may."""
+
+    code = "unsupported_parameter"
+    curable_elsewhere = True
+
+
 class MissingVariable(InvalidRequest):
     """A prompt template needs a variable that the caller did not give."""
 

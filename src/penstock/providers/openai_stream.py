@@ -9,8 +9,8 @@ from penstock.core.call import Call, Usage
 from penstock.core.errors import PenstockError, UpstreamCut, UpstreamMalformed
 from penstock.core.ports import HttpResponse
 from penstock.dialects.openai.response import ChunkRewriter, read_chunk
-from penstock.dialects.openai.sse import SseSplitter
 from penstock.dialects.openai.stencil import Stencil
+from penstock.dialects.sse import SseSplitter
 
 EVENT_LIMIT_BYTES = 8 * 1024 * 1024
 # What a provider may send before the first event with content.

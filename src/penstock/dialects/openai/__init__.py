@@ -11,7 +11,7 @@ from penstock.dialects.openai.response import (
     read_completion,
     rename_model,
 )
-from penstock.dialects.openai.sse import SseSplitter
+from penstock.dialects.sse import SseSplitter
 
 __all__ = [
     "DONE",
