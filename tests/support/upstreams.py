@@ -68,10 +68,12 @@ class ScriptedTransport:
     def __init__(self, responses: Sequence[ScriptedResponse]) -> None:
         self.responses = list(responses)
         self.requests: list[tuple[Endpoint, bytes]] = []
+        self.lines: list[bytes] = []
 
     def bind(self, endpoint: Endpoint) -> Send:
-        async def send(body: bytes) -> ScriptedResponse:
+        async def send(body: bytes, lines: bytes = b"", /) -> ScriptedResponse:
             self.requests.append((endpoint, body))
+            self.lines.append(lines)
             return self.responses.pop(0)
 
         return send

@@ -12,7 +12,7 @@ from penstock.core.errors import PenstockError
 from penstock.core.plan import Decision, Exclusion, Plan, Ranked
 from penstock.core.policy import FAST_RETRY, RetryPolicy, TimeLimits
 
-Dialect: TypeAlias = Literal["openai", "responses", "anthropic"]
+Dialect: TypeAlias = Literal["openai", "responses", "anthropic", "embeddings", "completions"]
 CacheUse: TypeAlias = Literal["auto", "on", "off"]
 
 
@@ -146,6 +146,7 @@ class Call(Struct, frozen=True, kw_only=True):
     bytes and reach the upstream unchanged, and a key given twice has one value. What stages decide by stands beside
     it, decoded once by the edge. ``model`` is the alias or route that was asked for, ``""`` when ``task`` alone names
     the route. ``drop_unsupported`` is whether the caller would rather do without a parameter than be refused for it.
+    ``lines`` are header lines of the caller that belong to the body (betas of its dialect), as they go on the wire.
     ``choices`` is how many answers were asked for (``n``). ``call_id`` is ours and unlike any other's, for
     money hangs on it; ``request_id`` is what the client calls the request, or the same. ``invalid`` is set when the
     request could not be understood or asks for what its key may not have: such a call is counted and recorded, and goes
@@ -177,6 +178,7 @@ class Call(Struct, frozen=True, kw_only=True):
     explain: bool = False
     tags: dict[str, str] = field(default_factory=dict)
     drop_unsupported: bool = False
+    lines: bytes = b""
     invalid: PenstockError | None = None
 
     @property

@@ -65,6 +65,13 @@ class UnsupportedParameter(InvalidRequest):
     curable_elsewhere = True
 
 
+class UnsupportedEndpoint(InvalidRequest):
+    """The model does not answer calls of this endpoint; another one may."""
+
+    code = "unsupported_endpoint"
+    curable_elsewhere = True
+
+
 class MissingVariable(InvalidRequest):
     """A prompt template needs a variable that the caller did not give."""
 

@@ -87,9 +87,14 @@ class HttpResponse(Protocol):
         """Give the connection back when the body is whole, drop it otherwise. May be called twice."""
 
 
-# Sends one request with this body and returns at the response's head. Raises ``UpstreamUnavailable``,
-# ``UpstreamTimeout`` and ``UpstreamMalformed``; cancelling it or closing the response frees the connection.
-Send: TypeAlias = Callable[[bytes], Coroutine[Any, Any, HttpResponse]]
+class Send(Protocol):
+    """Sends one request with this body, and with header ``lines`` beside the endpoint's own, each ended by CRLF."""
+
+    def __call__(self, body: bytes, lines: bytes = b"", /) -> Coroutine[Any, Any, HttpResponse]:
+        """Return at the response's head; cancelling it or closing the response frees the connection.
+
+        Raises ``UpstreamUnavailable``, ``UpstreamTimeout`` and ``UpstreamMalformed``.
+        """
 
 
 class Transport(Protocol):

@@ -28,7 +28,6 @@ class Row(Struct, frozen=True, kw_only=True):
     max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
     asks_usage: bool = True
     headers: tuple[tuple[str, str], ...] = ()
-    query: str = ""
     withheld: tuple[str, ...] = ()
 
 

@@ -24,7 +24,7 @@ from penstock.transport.tunnel import ASKS_FOR_PASSWORD
 _DEFAULT_LIMITS = TransportLimits()
 _NO_PROXIES = Proxies()
 
-_Send: TypeAlias = Callable[[bytes], Coroutine[Any, Any, Response]]
+_Send: TypeAlias = Callable[..., Coroutine[Any, Any, Response]]
 
 
 class HttpTransport:
@@ -81,9 +81,9 @@ class HttpTransport:
         return lane
 
 
-async def _forwarded(send: _Send, body: bytes) -> Response:
+async def _forwarded(send: _Send, body: bytes, lines: bytes = b"") -> Response:
     """An answer that a proxy passes on, or gives itself."""
-    response = await send(body)
+    response = await send(body, lines)
     if response.status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
         response.close()
         raise refusal(Unreachable(ASKS_FOR_PASSWORD, permanent=True))

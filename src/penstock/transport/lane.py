@@ -39,9 +39,9 @@ class Lane:
         self._sweep_timer: asyncio.TimerHandle | None = None
         self._closed = False
 
-    async def send(self, head: RequestHead, body: bytes) -> Response:
+    async def send(self, head: RequestHead, body: bytes, lines: bytes = b"") -> Response:
         """Exchange a request for a response's head; once more on a fresh connection when a kept-alive one was stale."""
-        data = head.followed_by(body)
+        data = head.followed_by(body, lines)
         connection = self._pool.reuse(monotonic()) or await self._obtain()
         while True:
             answer = connection.exchange(data, bodiless=head.bodiless_answer)

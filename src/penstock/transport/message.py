@@ -51,11 +51,11 @@ class RequestHead:
         self._always_has_body = method != b"GET"
         self.bodiless_answer = method == b"HEAD"
 
-    def followed_by(self, body: bytes) -> bytes:
-        """A whole request in one piece."""
+    def followed_by(self, body: bytes, lines: bytes = b"") -> bytes:
+        """A whole request in one piece. ``lines`` are more headers, which whoever read them has checked."""
         if body or self._always_has_body:
-            return b"%bcontent-length: %d\r\n\r\n%b" % (self._lines, len(body), body)
-        return self._lines + b"\r\n"
+            return b"%b%bcontent-length: %d\r\n\r\n%b" % (self._lines, lines, len(body), body)
+        return b"%b%b\r\n" % (self._lines, lines)
 
 
 def _check_name(name: bytes) -> None:

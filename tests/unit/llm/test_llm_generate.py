@@ -52,7 +52,7 @@ class Refusing:
     def bind(self, endpoint: Endpoint) -> Send:
         del endpoint
 
-        async def send(_: bytes) -> HttpResponse:
+        async def send(_: bytes, _lines: bytes = b"", /) -> HttpResponse:
             self.asked += 1
             return ScriptedResponse(self._status, self._body)
 

@@ -9,7 +9,7 @@ from penstock.core.call import Usage
 from penstock.core.errors import UpstreamMalformed, UpstreamMisconfigured, UpstreamUnavailable
 from penstock.core.ports import Origin
 from penstock.providers import ROWS, OpenAICompatible
-from penstock.providers.openai_compatible import encoder
+from penstock.providers.openai_compatible import ChatWay
 from support.calls import make_call
 from support.streams import TARGET, adapter, ask
 from support.upstreams import ScriptedResponse, ScriptedTransport
@@ -34,15 +34,15 @@ async def test_the_request_is_the_callers_under_the_providers_name_and_key() -> 
 
 def test_a_caller_cannot_choose_other_models_behind_the_one_it_was_allowed() -> None:
     call = make_call({"model": "fast", "messages": [], "models": ["dear-1"], "route": "fallback", "kept": 1})
-    sent = msgspec.json.decode(encoder(TARGET, ROWS["openrouter"])(call))
+    sent = msgspec.json.decode(ChatWay(TARGET, ROWS["openrouter"]).encode(call))
     assert (sent["kept"], "models" in sent, "route" in sent) == (1, False, False)
-    assert "models" in msgspec.json.decode(encoder(TARGET, ROWS["openai_compatible"])(call))
+    assert "models" in msgspec.json.decode(ChatWay(TARGET, ROWS["openai_compatible"]).encode(call))
 
 
 @pytest.mark.parametrize(("service", "field"), [("xai", "deferred"), ("vllm", "kv_transfer_params")])
 def test_a_caller_cannot_lead_the_service_past_the_gateway(service: str, field: str) -> None:
     call = make_call({"model": "fast", "messages": [], field: True})
-    assert field not in msgspec.json.decode(encoder(TARGET, ROWS[service])(call))
+    assert field not in msgspec.json.decode(ChatWay(TARGET, ROWS[service]).encode(call))
 
 
 @pytest.mark.parametrize("choices", [1, 3])

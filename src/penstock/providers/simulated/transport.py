@@ -70,7 +70,7 @@ class SimulatedTransport:
     async def aclose(self) -> None:
         """Nothing is held open."""
 
-    async def _answer(self, request: bytes) -> HttpResponse:
+    async def _answer(self, request: bytes, _lines: bytes = b"", /) -> HttpResponse:
         """Answer after the latency. A ``hang`` waits until the caller gives up."""
         fault = self._strikes()
         if fault == "hang":
