@@ -15,7 +15,7 @@ DATA_PLANE = ", ".join(
     f"penstock.{name}"
     for name in (
         *("audit", "caching", "dialects.openai", "pipeline", "prompts", "providers", "resilience", "routing"),
-        *("telemetry", "tenancy", "transport", "edge.http1", "edge.openai", "edge.deferred", "edge.probes"),
+        *("telemetry", "tenancy", "transport", "edge.http1", "edge.faces", "edge.deferred", "edge.probes"),
         *("stores.budgets", "stores.memory", "stores.segments", "stores.remote.budgets", "stores.remote.counters"),
     )
 )

@@ -10,8 +10,9 @@ import uvloop
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from penstock.edge.faces import CHAT as MANNER
+from penstock.edge.faces import ModelFace
 from penstock.edge.http1 import HttpLimits
-from penstock.edge.openai import OpenAIFace
 from support.gateways import FakeGateway
 from support.http1 import not_found, request, serving
 
@@ -54,7 +55,7 @@ def test_random_requests(data: bytes, piece: int) -> None:
 
     async def run() -> bytes:
         asyncio.get_running_loop().set_exception_handler(lambda _, context: faults.append(context))
-        async with serving(OpenAIFace(FakeGateway()), app=not_found, limits=LIMITS) as served:
+        async with serving(ModelFace(FakeGateway(), MANNER), app=not_found, limits=LIMITS) as served:
             client = await served.connect()
             received = b""
             try:

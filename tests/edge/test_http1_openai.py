@@ -11,7 +11,7 @@ import pytest
 from penstock.core.answer import END, Answer
 from penstock.core.call import Call, RateState
 from penstock.core.errors import BudgetExceeded, PenstockError, UpstreamCut
-from penstock.edge.openai import OpenAIFace
+from penstock.edge.faces import CHAT, ModelFace
 from support.calls import complete_answer
 from support.gateways import KEY, FakeGateway, Upstream
 from support.http1 import Served, request, serving
@@ -27,7 +27,7 @@ def sdk(served: Served, key: str = KEY) -> openai.AsyncOpenAI:
 
 async def test_a_call_carries_what_body_and_headers_say() -> None:
     gateway = FakeGateway()
-    async with serving(OpenAIFace(gateway)) as served:
+    async with serving(ModelFace(gateway, CHAT)) as served:
         response = await served.ask(
             request(
                 BODY,
@@ -58,7 +58,7 @@ async def test_a_fault_within_a_call_is_logged_under_the_id_that_the_audit_knows
         raise KeyError(call.fields)
 
     gateway = FakeGateway(break_down)
-    async with serving(OpenAIFace(gateway)) as served:
+    async with serving(ModelFace(gateway, CHAT)) as served:
         response = await served.ask(request(BODY))
     assert (response.status, response.error["code"]) == (500, "internal_error")
     assert response.headers["x-request-id"] == gateway.calls[0].request_id
@@ -68,7 +68,7 @@ async def test_a_fault_within_a_call_is_logged_under_the_id_that_the_audit_knows
 
 async def test_a_call_without_headers_gets_ids_of_its_own() -> None:
     gateway = FakeGateway()
-    async with serving(OpenAIFace(gateway, new_id=lambda: "new-1")) as served:
+    async with serving(ModelFace(gateway, CHAT, new_id=lambda: "new-1")) as served:
         response = await served.ask(request(BODY, "x-request-id: not a token", "traceparent: 00-zz-1-1"))
     assert response.headers["x-request-id"] == "new-1"
     call = gateway.calls[0]
@@ -78,14 +78,14 @@ async def test_a_call_without_headers_gets_ids_of_its_own() -> None:
 
 @pytest.mark.parametrize("header", [f"authorization: bearer {KEY}", f"x-api-key: {KEY}", f"api-key: {KEY}"])
 async def test_a_key_comes_in_any_of_its_usual_headers(header: str) -> None:
-    async with serving(OpenAIFace(FakeGateway())) as served:
+    async with serving(ModelFace(FakeGateway(), CHAT)) as served:
         assert (await served.ask(request(BODY, header, key=None))).status == 200
 
 
 @pytest.mark.parametrize("header", ["x-a: b", "authorization: Bearer wrong", f"authorization: Basic {KEY}"])
 async def test_a_wrong_key_is_told_how_to_authenticate(header: str) -> None:
     gateway = FakeGateway()
-    async with serving(OpenAIFace(gateway)) as served:
+    async with serving(ModelFace(gateway, CHAT)) as served:
         response = await served.ask(request(BODY, header, key=None))
     assert response.status == 401
     assert response.headers["www-authenticate"] == "Bearer"
@@ -111,7 +111,7 @@ async def test_a_bad_request_is_refused_and_the_gateway_not_asked(
     headers: list[str], body: bytes, status: int, code: str
 ) -> None:
     gateway = FakeGateway()
-    async with serving(OpenAIFace(gateway)) as served:
+    async with serving(ModelFace(gateway, CHAT)) as served:
         response = await served.ask(request(body, *headers))
     assert (response.status, response.error["code"]) == (status, code)
     assert response.headers["x-request-id"]
@@ -119,7 +119,7 @@ async def test_a_bad_request_is_refused_and_the_gateway_not_asked(
 
 
 async def test_json_with_a_charset_is_json() -> None:
-    async with serving(OpenAIFace(FakeGateway())) as served:
+    async with serving(ModelFace(FakeGateway(), CHAT)) as served:
         assert (await served.ask(request(BODY, "content-type: Application/JSON; charset=utf-8"))).status == 200
 
 
@@ -128,7 +128,7 @@ async def test_an_error_of_the_pipeline_says_when_to_come_back() -> None:
         call.trail.rate = RateState(60, 0, 12.3)
         raise BudgetExceeded("Today's budget is spent.", retry_after_s=12.3)
 
-    async with serving(OpenAIFace(FakeGateway(refuse))) as served:
+    async with serving(ModelFace(FakeGateway(refuse), CHAT)) as served:
         response = await served.ask(request(BODY))
     assert response.status == 429
     assert response.error["type"] == "insufficient_quota"
@@ -150,14 +150,14 @@ async def test_a_complete_answer_is_settled_before_its_headers_are_written() -> 
         answer.on_close(settle)
         return answer
 
-    async with serving(OpenAIFace(FakeGateway(respond))) as served:
+    async with serving(ModelFace(FakeGateway(respond), CHAT)) as served:
         response = await served.ask(request(BODY))
     assert closed == [END]
     assert response.headers["x-penstock-cost-usd"] == "0.000001500"
 
 
 async def test_a_stream_is_server_sent_events_up_to_done() -> None:
-    async with serving(OpenAIFace(FakeGateway())) as served:
+    async with serving(ModelFace(FakeGateway(), CHAT)) as served:
         response = await served.ask(request(STREAM))
     assert response.headers["content-type"].startswith("text/event-stream")
     assert (response.headers["cache-control"], response.headers["x-accel-buffering"]) == ("no-cache", "no")
@@ -172,7 +172,7 @@ async def test_a_client_that_leaves_cancels_the_call_in_the_pipeline() -> None:
         raise AssertionError
 
     gateway = FakeGateway(hang)
-    async with serving(OpenAIFace(gateway)) as served:
+    async with serving(ModelFace(gateway, CHAT)) as served:
         client = await served.connect(request(BODY))
         await gateway.asked.wait()
         client.cut()
@@ -181,13 +181,13 @@ async def test_a_client_that_leaves_cancels_the_call_in_the_pipeline() -> None:
 
 
 async def test_the_sdk_completes() -> None:
-    async with serving(OpenAIFace(FakeGateway())) as served, sdk(served) as client:
+    async with serving(ModelFace(FakeGateway(), CHAT)) as served, sdk(served) as client:
         answer = await client.chat.completions.create(model="fast", messages=[{"role": "user", "content": "Hello"}])
     assert answer.choices[0].message.content == "Hello"
 
 
 async def test_the_sdk_streams() -> None:
-    async with serving(OpenAIFace(FakeGateway())) as served, sdk(served) as client:
+    async with serving(ModelFace(FakeGateway(), CHAT)) as served, sdk(served) as client:
         stream = await client.chat.completions.create(
             model="fast", messages=[{"role": "user", "content": "Hello"}], stream=True
         )
@@ -204,7 +204,7 @@ async def test_the_sdk_sees_a_wrong_key_and_a_broken_stream() -> None:
         upstream.fail(UpstreamCut("The provider's stream broke off."))
         return upstream.answer
 
-    async with serving(OpenAIFace(FakeGateway(break_off))) as served:
+    async with serving(ModelFace(FakeGateway(break_off), CHAT)) as served:
         async with sdk(served, "wrong") as client:
             with pytest.raises(openai.AuthenticationError):
                 await client.chat.completions.create(model="fast", messages=[{"role": "user", "content": "Hello"}])
@@ -226,7 +226,7 @@ async def test_every_error_of_the_tree_is_rendered_with_its_own_status() -> None
         del call
         raise seen[-1]("Do this instead.")
 
-    async with serving(OpenAIFace(FakeGateway(fail))) as served:
+    async with serving(ModelFace(FakeGateway(fail), CHAT)) as served:
         client = await served.connect()
         for kind in tree(PenstockError):
             if not kind.__module__.startswith("penstock."):

@@ -16,7 +16,7 @@ from penstock.core.chain import Handler
 from penstock.core.plan import Mirror, Plan, Ranking, Select, Split, Target, plan_targets
 from penstock.core.policy import NO_RETRY
 from penstock.dialects.openai import continuation
-from penstock.edge.openai.face import new_call_id
+from penstock.edge.faces.model_face import new_call_id
 from penstock.resilience import Shadows
 from penstock.resilience.resume import Continuation
 from penstock.routing import By, Candidate, choose, pick, pick_for

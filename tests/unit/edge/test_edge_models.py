@@ -5,7 +5,7 @@ from __future__ import annotations
 from penstock.core.call import Identity
 from penstock.core.plan import Degrade, First, Mirror, Target, Use
 from penstock.core.policy import Policy, Route, Tier
-from penstock.edge.openai import visible_models
+from penstock.edge.faces import visible_models
 
 
 def route(name: str, plan: object) -> Route:

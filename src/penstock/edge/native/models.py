@@ -9,11 +9,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from penstock.core.errors import ModelNotFound
+from penstock.edge.faces.models import visible_models
 from penstock.edge.native.access import given_key
 from penstock.edge.native.errors import failures
 from penstock.edge.native.shapes import ModelCard, ModelCards
 from penstock.edge.native.wiring import Wiring
-from penstock.edge.openai.models import visible_models
 
 ModelId = Annotated[str, Path(description="A model alias or a route.", examples=["chat"])]
 

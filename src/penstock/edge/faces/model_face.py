@@ -1,4 +1,4 @@
-"""``OpenAIFace``: ``POST /v1/chat/completions`` on the data plane."""
+"""``ModelFace``: a path of the data plane that a model answers, in one dialect; its ``Manner`` says which and how."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ from collections.abc import Callable
 from random import getrandbits
 from time import monotonic
 
+from msgspec import Raw, Struct
+
 from penstock.core.answer import CANCEL, END, Answer
-from penstock.core.call import Call, Identity, Trail
-from penstock.core.errors import InvalidRequest, PenstockError, UnsupportedMediaType
+from penstock.core.call import Call, Dialect, Identity, Trail
+from penstock.core.errors import InvalidParameter, InvalidRequest, PenstockError, UnsupportedMediaType
 from penstock.core.policy import TimeLimits
 from penstock.core.ports import Clock, Gateway
-from penstock.dialects.openai.errors import DONE, error_body, error_event
-from penstock.dialects.openai.request import ChatRequest, read_chat
+from penstock.dialects.openai.request import ChatRequest
 from penstock.edge.asks import read_asks, read_key, read_request_id
 from penstock.edge.faults import fault, log_fault
 from penstock.edge.headers import answer_lines, error_lines
@@ -48,20 +49,38 @@ _NOTHING_ASKED = ChatRequest(
 )
 
 
-class OpenAIFace:
-    """Chat completions, streaming and not. ``clock`` is monotonic seconds."""
+class Manner(Struct, frozen=True, kw_only=True):
+    """How one dialect is spoken with callers.
 
-    endpoint = "/v1/chat/completions"
+    ``read`` gives the facts of a request's body, or raises ``InvalidRequest``; ``error_body`` is told the request's id.
+    ``tail`` follows a stream that ended well. ``passed_on`` are headers that belong to the body, in lower case.
+    ``id_header`` is one more header in which the request's id is told, as the dialect's clients look for it.
+    """
+
+    endpoint: str
+    dialect: Dialect
+    read: Callable[[bytes], ChatRequest]
+    error_body: Callable[[PenstockError, str], bytes]
+    error_event: Callable[[PenstockError], bytes]
+    tail: bytes = b""
+    passed_on: tuple[bytes, ...] = ()
+    id_header: bytes = b""
+
+
+class ModelFace:
+    """Answers calls in the ``manner`` of a dialect, streaming and not. ``clock`` is monotonic seconds."""
 
     def __init__(
         self,
         gateway: Gateway,
+        manner: Manner,
         *,
         limits: TimeLimits = V1_LIMITS,
         new_id: Callable[[], str] = new_call_id,
         clock: Clock = monotonic,
     ) -> None:
         self._gateway = gateway
+        self._manner = manner
         self._limits = limits
         self._new_id = new_id
         self._clock = clock
@@ -84,16 +103,16 @@ class OpenAIFace:
         try:
             answer = await self._gateway.answer(call)
         except PenstockError as error:
-            return _refuse(call, error)
+            return self._refuse(call, error)
         except Exception as error:  # noqa: BLE001 - known by the call's id, in the log as in the audit
             log_fault(error, call.request_id)
-            return _refuse(call, fault())
+            return self._refuse(call, fault())
         try:
             if answer.body is not None:
                 # Delivered as far as we can know; closing first lets the stages settle, and the headers state the cost.
                 answer.close(END)
                 await self._gateway.committed()
-            return _dress(call, answer)
+            return self._dress(call, answer)
         except BaseException:
             answer.close(CANCEL)
             raise
@@ -102,27 +121,30 @@ class OpenAIFace:
         """An error that came before there was a call."""
         request_id = read_request_id(head.headers) or self._new_id()
         lines = b"%bx-request-id: %b\r\n%b" % (_JSON, request_id.encode(), error_lines(error))
-        return Reply(error.status, lines, error_body(error))
+        manner = self._manner
+        return Reply(error.status, lines + _id_line(manner, request_id), manner.error_body(error, request_id))
 
     def render_broken_stream(self, error: PenstockError) -> bytes:
-        """An event that the SDKs raise as an error; no ``[DONE]`` follows it."""
-        return error_event(error)
+        """An event that the SDKs raise as an error; no ``tail`` follows it."""
+        return self._manner.error_event(error)
 
     def _call(self, headers: dict[bytes, bytes], identity: Identity, body: bytes) -> Call:
         call_id = self._new_id()
         asks = read_asks(headers)
+        manner = self._manner
         # Bad requests are counted, limited and recorded like good ones: the pipeline refuses them in its turn.
         invalid: InvalidRequest | None = asks.invalid
         try:
-            asked = read_chat(body)
+            asked = manner.read(body)
+            drop = _drops(asked.fields)
         except InvalidRequest as error:
-            asked, invalid = _NOTHING_ASKED, invalid or error
+            asked, drop, invalid = _NOTHING_ASKED, False, invalid or error
         return Call(
             call_id=call_id,
             request_id=asks.request_id or call_id,
             trace_id=asks.trace_id or getrandbits(128).to_bytes(16).hex(),
-            endpoint=self.endpoint,
-            dialect="openai",
+            endpoint=manner.endpoint,
+            dialect=manner.dialect,
             identity=identity,
             model=asked.model,
             task=asks.task,
@@ -140,16 +162,37 @@ class OpenAIFace:
             cache=asks.cache,
             explain=asks.explain,
             tags=asks.tags,
+            drop_unsupported=drop,
+            lines=_passed_on(manner, headers) if manner.passed_on else b"",
             invalid=invalid,
         )
 
+    def _refuse(self, call: Call, error: PenstockError) -> Reply:
+        manner = self._manner
+        lines = _JSON + error_lines(error, call) + _id_line(manner, call.request_id)
+        return Reply(error.status, lines, manner.error_body(error, call.request_id))
 
-def _refuse(call: Call, error: PenstockError) -> Reply:
-    return Reply(error.status, _JSON + error_lines(error, call), error_body(error))
+    def _dress(self, call: Call, answer: Answer) -> Reply | StreamReply:
+        body, manner = answer.body, self._manner
+        lines = answer_lines(call, answer) + _id_line(manner, call.request_id)
+        if body is None:
+            return StreamReply(200, _STREAM + lines, answer, tail=manner.tail)
+        return Reply(200, _JSON + lines, body)
 
 
-def _dress(call: Call, answer: Answer) -> Reply | StreamReply:
-    body = answer.body
-    if body is None:
-        return StreamReply(200, _STREAM + answer_lines(call, answer), answer, tail=DONE)
-    return Reply(200, _JSON + answer_lines(call, answer), body)
+def _id_line(manner: Manner, request_id: str) -> bytes:
+    return b"%b: %b\r\n" % (manner.id_header, request_id.encode()) if manner.id_header else b""
+
+
+def _drops(fields: dict[str, Raw]) -> bool:
+    """Take ``drop_unsupported`` out: it is the gateway's own, and no provider's."""
+    asked = fields.pop("drop_unsupported", None)
+    if asked is None:
+        return False
+    if bytes(asked) not in {b"true", b"false"}:
+        raise InvalidParameter("`drop_unsupported` must be true or false.", param="drop_unsupported")
+    return bytes(asked) == b"true"
+
+
+def _passed_on(manner: Manner, headers: dict[bytes, bytes]) -> bytes:
+    return b"".join([b"%b: %b\r\n" % (name, headers[name]) for name in manner.passed_on if name in headers])
