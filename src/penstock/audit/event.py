@@ -46,6 +46,7 @@ class Completed(Struct, tag_field="event_type", tag="llm_request_completed"):
     status: str
     error_code: str | None
     tool_names: list[str]
+    dropped: list[str]
     tags: dict[str, str]
     decision: Decision | None
     attempts: list[Attempt]

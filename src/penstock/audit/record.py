@@ -90,6 +90,7 @@ class Record:
             status=status,
             error_code=None if outcome.error is None else outcome.error.code,
             tool_names=[name[:NAME_CHARS] for name in trail.tool_names[:TAGS]] if trail.tool_names else [],
+            dropped=[name[:NAME_CHARS] for name in trail.dropped[:TAGS]] if trail.dropped else [],
             tags=_short(call.tags) if call.tags else {},
             decision=trail.why,
             attempts=trail.attempts if status != "ok" or len(trail.attempts) > 1 else [],

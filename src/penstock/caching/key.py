@@ -46,7 +46,7 @@ def cache_key(call: Call, targets: Mapping[str, Target]) -> bytes | None:
         "prompt": [trail.prompt_id, trail.prompt_version],
         "schema": trail.schema_version,
         "models": [_model(targets, alias) for alias in plan_targets(call.plan)],
-        "asked": [call.dialect, call.model, call.task],
+        "asked": [call.dialect, call.model, call.task, call.lines.decode("latin-1"), call.drop_unsupported],
         "stream": [call.stream, call.include_usage],
         "output": [call.max_output_tokens, call.temperature],
     }

@@ -58,6 +58,8 @@ def answer_lines(call: Call, answer: Answer) -> bytes:
         lines += b"x-penstock-cost-usd: %d.%09d\r\n" % divmod(trail.cost_nano_usd, _NANO)
     if trail.degraded:
         lines += b"x-penstock-degraded: true\r\n"
+    if trail.dropped:
+        lines += b"x-penstock-dropped: %b\r\n" % ",".join(trail.dropped).encode().translate(None, _UNSAFE)
     if call.explain:
         lines += _explanation(trail)
     return lines

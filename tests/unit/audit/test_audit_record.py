@@ -58,10 +58,10 @@ async def test_every_fact_of_the_trail_is_recorded() -> None:
     trail.attempts = [*[Attempt("big", "p1", "m1", 4.0, "upstream_cut")] * 2, Attempt("small", "p2", "m2", 9.0)]
     trail.target, trail.provider, trail.model = "small", "p2", "m2"
     trail.prompt_id, trail.prompt_version, trail.schema_version, trail.fallback_used = "support", "v1", "s2", True
-    trail.usage, trail.cost_nano_usd, trail.tool_names = Usage(12, 34, estimated=True), 2_500, ("search",)
+    trail.usage, trail.cost_nano_usd = Usage(12, 34, estimated=True), 2_500
+    trail.tool_names, trail.dropped = ("search",), ("seed",)
     trail.decision = Decision("extract", "route", ("big", "small"))
-    event = msgspec.json.decode(msgspec.json.encode(await _ended(END, call)))
-    assert event == {
+    assert msgspec.json.decode(msgspec.json.encode(await _ended(END, call))) == {
         "event_type": "llm_request_completed",
         "time": 1000.25,
         "call_id": "call-1",
@@ -95,6 +95,7 @@ async def test_every_fact_of_the_trail_is_recorded() -> None:
         "status": "ok",
         "error_code": None,
         "tool_names": ["search"],
+        "dropped": ["seed"],
         "tags": {"team": "search"},
         "decision": {
             "asked": "extract",

@@ -33,10 +33,10 @@ def continued(call: Call, raws: Sequence[bytes]) -> Call | None:
     """``call`` as another target gets it after the events ``raws``; ``None`` where a text alone does not say all of them.
 
     The text so far stands at the end as a message of the assistant's, which servers that take such a message go on with.
-    Tool calls, refusals, several choices and an answer that had finished are not continued.
+    Tool calls, refusals, several choices, an answer that had finished and one in another dialect are not continued.
     """
     messages = call.fields.get("messages")
-    if call.choices != 1 or messages is None:
+    if call.dialect != "openai" or call.choices != 1 or messages is None:
         return None
     text = ""
     for event in b"".join(raws).split(b"\n\n"):
