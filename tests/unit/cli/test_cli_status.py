@@ -108,6 +108,60 @@ def test_a_breaker_that_tries_again_is_none(config: Path, serve: Serve) -> None:
     assert "fast\ttrying\thalf open\t0 s\t" in output
 
 
+def test_what_is_so_in_some_workers_alone_is_counted(config: Path, serve: Serve) -> None:
+    serve(
+        {
+            "targets": {
+                "well": FAST | WELL | {"workers": {"closed": 4}, "resting": 0},
+                "part": FAST | WELL | {"state": "open", "workers": {"closed": 2, "half_open": 1, "open": 1}},
+                "dead": FAST | WELL | {"state": "open", "workers": {"open": 4}},
+                "back": FAST | WELL | {"state": "half_open", "workers": {"closed": 3, "half_open": 1}},
+            }
+        }
+    )
+    status, output = told(config)
+    assert status == 1
+    assert [line.split("\t")[:3] for line in output.splitlines()[1:]] == [
+        ["well", "up", "closed"],
+        ["part", "down in 1 of 4", "open"],
+        ["dead", "down", "open"],
+        ["back", "trying in 1 of 4", "half open"],
+    ]
+
+
+def test_a_provider_that_wants_a_rest_is_told(config: Path, serve: Serve) -> None:
+    serve(
+        {
+            "targets": {
+                "one": FAST | WELL | {"workers": {"closed": 1}, "resting": 1},
+                "some": FAST | UNASKED | {"workers": {"closed": 4}, "resting": 3},
+                "half": FAST | WELL | {"state": "half_open", "workers": {"half_open": 2}, "resting": 2},
+                "open": FAST | WELL | {"state": "open", "workers": {"closed": 1, "open": 1}, "resting": 1},
+            }
+        }
+    )
+    _, output = told(config)
+    assert [line.split("\t")[1:3] for line in output.splitlines()[1:]] == [
+        ["resting", "closed"],
+        ["resting in 3 of 4", "closed"],
+        ["resting", "half open"],
+        ["down in 1 of 2", "open"],
+    ]
+
+
+def test_a_worker_that_has_not_answered_is_named(config: Path, serve: Serve) -> None:
+    health = {
+        "targets": {"fast": FAST | WELL | {"workers": {"closed": 1}}},
+        "workers": [{"worker": 0, "answered": True}, {"worker": 1, "answered": False}],
+    }
+    serve(health)
+    result = RUN.invoke(app, ["status", "--config", str(config)])
+    assert result.exit_code == 0
+    assert len(result.stdout.splitlines()) == 2
+    assert result.stderr == "Worker 1 has not answered: what it knows is missing.\n"
+    assert json.loads(told(config, "--json")[1]) == health
+
+
 def test_machines_get_the_whole_answer(config: Path, serve: Serve) -> None:
     health = {
         "status": "ok",
