@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +13,12 @@ from typer.testing import CliRunner
 
 from penstock.cli import app
 from penstock.config import RunFile, read_run_file, run_file_path, write_run_file
-from support.configs import DEMO, GOOD, WHOLE
+from support.configs import DEMO, GOOD
 from support.server import environment, penstock, running
 
 RUN = CliRunner()
 
-# Stands for a gateway: answers everything with one status and body, to the admin key of WHOLE. Its name is how the
-# command knows it.
+# Stands for a gateway: answers everything with one status and body, to the admin key of WHOLE.
 GATEWAY = """
 import os, sys
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -52,30 +50,11 @@ Serve = Callable[[Any], None]
 
 
 @pytest.fixture
-def config(tmp_path: Path) -> Path:
-    path = tmp_path / "c.yaml"
-    path.write_text(f"{WHOLE}store: {{url: 'sqlite:///{tmp_path}/p.db'}}\n")
-    return path
-
-
-@pytest.fixture
-def serve(tmp_path: Path) -> Iterator[Serve]:
-    script = tmp_path / "penstock_gateway.py"
-    script.write_text(GATEWAY)
-    started: list[subprocess.Popen[str]] = []
-
+def serve(stand_in: Callable[..., None]) -> Serve:
     def run(health: Any, status: int = 200) -> None:
-        body = health if isinstance(health, str) else json.dumps(health)
-        arguments = [sys.executable, str(script), str(run_file_path(tmp_path / "p.db")), str(status), body]
-        process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-        started.append(process)
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
+        stand_in(GATEWAY, str(status), health if isinstance(health, str) else json.dumps(health))
 
-    yield run
-    for process in started:
-        process.kill()
-        process.communicate()
+    return run
 
 
 def told(config: Path, *words: str) -> tuple[int, str]:
