@@ -169,13 +169,24 @@ def test_figures_are_those_of_a_recount_of_everything(events: list[tuple[float, 
 # --- several processes ---
 
 
-@given(EVENTS, st.lists(st.integers(0, 3), min_size=2 * KEPT, max_size=2 * KEPT))
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from((0.0, 0.3, 1.0, 4.0)),
+            st.sampled_from(("begun", "answered", "ended", "failed")),
+            st.integers(1, 100_000),
+            st.integers(0, 3),
+        ),
+        min_size=64,
+        max_size=2 * KEPT,
+    )
+)
 def test_several_have_seen_of_one_history_what_one_alone_would_have_seen(
-    events: list[tuple[float, str, float]], seen_by: list[int]
+    events: list[tuple[float, str, int, int]],
 ) -> None:
-    several, now_s, history = [signal() for _ in range(4)], 100.0, []
-    for (pause_s, kind, duration_s), worker in zip(events, seen_by, strict=False):
-        now_s += min(pause_s, 1.0)
+    several, now_s, history = [signal() for _ in range(4)], 100.0, list[tuple[float, str, float]]()
+    for pause_s, kind, duration_s, worker in events:
+        now_s += pause_s
         history.append((now_s, kind, duration_s))
         note(several[worker], kind, now_s, duration_s)
     merged, alone = figures_of([each.tally(now_s) for each in several]), recount(history, now_s)
