@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import http.client
 import json
 import os
 import resource
@@ -14,7 +13,6 @@ import time
 import urllib.request
 from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -24,6 +22,7 @@ import pytest
 
 from penstock.app.listening import bind_each
 from penstock.config import ConfigError
+from support.callers import Caller
 from support.processes import alive
 from support.server import Gateway, environment, penstock, running
 
@@ -32,17 +31,19 @@ server: {workers: 2, debug: true, log_format: json, drain_timeout_s: 5}
 providers:
   sim: {kind: simulated, latency_ms: 0, tokens_per_s: 100000}
   broken: {kind: simulated, latency_ms: 0, tokens_per_s: 100000}
+  lame: {kind: simulated, latency_ms: 0, tokens_per_s: 100000}
   slow: {kind: simulated, latency_ms: 1000, tokens_per_s: 100000}
   stuck: {kind: simulated, latency_ms: 60000, tokens_per_s: 100000}
 models:
   small: {provider: sim, model_id: one, max_output_tokens: 50, cost_per_1k_tokens_usd: 1}
   broken: {provider: broken, model_id: one, max_output_tokens: 50, cost_per_1k_tokens_usd: 0}
+  lame: {provider: lame, model_id: one, max_output_tokens: 50, cost_per_1k_tokens_usd: 0}
   slow: {provider: slow, model_id: one, max_output_tokens: 50, cost_per_1k_tokens_usd: 0}
   stuck: {provider: stuck, model_id: one, max_output_tokens: 50, cost_per_1k_tokens_usd: 0}
 routing:
   chat: {primary: small}
 tenant_tiers:
-  wide: {allowed_models: [small, broken, slow, stuck], requests_per_minute: 100000, daily_budget_usd: 100}
+  wide: {allowed_models: [small, broken, lame, slow, stuck], requests_per_minute: 100000, daily_budget_usd: 100}
   few: {allowed_models: [small], requests_per_minute: 60}
   fewer: {allowed_models: [small], requests_per_minute: 100000}
   narrow: {allowed_models: [slow, stuck], requests_per_minute: 100000, concurrent_requests: 4}
@@ -56,8 +57,6 @@ tenants:
   poor: {tier: poor, keys: [{name: app, key: sk-demo-poor}]}
 admin_keys: [sk-demo-admin]
 """
-THREADS = ThreadPoolExecutor(20)
-BODY = {"messages": [{"role": "user", "content": "Tell me about the sea."}]}
 
 
 @contextmanager
@@ -146,38 +145,14 @@ async def until_logged(gateway: Gateway, said: str) -> None:
         await asyncio.sleep(0.05)
 
 
-class Caller:
-    """Calls on a connection of its own each, so that the kernel spreads them over the workers."""
-
-    def __init__(self, gateway: Gateway, tenant: str, model: str = "small") -> None:
-        self._address = gateway.address
-        self._headers = {"authorization": f"Bearer sk-demo-{tenant}", "content-type": "application/json"}
-        self._body = json.dumps({**BODY, "model": model})
-
-    async def ask(self) -> str:
-        """What became of one call: ``ok``, or the error's code."""
-        return await asyncio.get_running_loop().run_in_executor(THREADS, self._ask)
-
-    async def ask_many(self, calls: int, *, at_once: int = 20) -> Counter[str]:
-        """What became of so many."""
-        gate = asyncio.Semaphore(at_once)
-
-        async def one() -> str:
-            async with gate:
-                return await self.ask()
-
-        return Counter(await asyncio.gather(*(one() for _ in range(calls))))
-
-    def _ask(self) -> str:
-        connection = http.client.HTTPConnection(self._address, timeout=20)
-        try:
-            connection.request("POST", "/v1/chat/completions", self._body, self._headers)
-            answer = json.loads(connection.getresponse().read())
-        except (OSError, http.client.HTTPException):
-            return "no answer"
-        finally:
-            connection.close()
-        return str(answer["error"]["code"]) if "error" in answer else "ok"
+def break_provider(gateway: Gateway, name: str) -> None:
+    """In every worker."""
+    request = urllib.request.Request(
+        f"http://{gateway.address}/debug/provider/{name}/fail",
+        data=b'{"fail": true, "kind": "error_500"}',
+        headers={"authorization": "Bearer sk-demo-admin", "content-type": "application/json"},
+    )
+    urllib.request.urlopen(request, timeout=10).close()
 
 
 async def eight_slow_calls(gateway: Gateway) -> list[asyncio.Task[str]]:
@@ -281,16 +256,35 @@ async def test_both_workers_told_to_end_leave_an_open_door_behind(gateway: Gatew
 
 
 async def test_a_fault_is_set_in_every_worker_and_in_those_that_come_later(gateway: Gateway) -> None:
-    request = urllib.request.Request(
-        f"http://{gateway.address}/debug/provider/broken/fail",
-        data=b'{"fail": true, "kind": "error_500"}',
-        headers={"authorization": "Bearer sk-demo-admin", "content-type": "application/json"},
-    )
-    (await asyncio.to_thread(urllib.request.urlopen, request, timeout=10)).close()
+    await asyncio.to_thread(break_provider, gateway, "broken")
     broken = Caller(gateway, "wide", "broken")
     assert "ok" not in await broken.ask_many(10)
     end_one(gateway, signal.SIGTERM)
     assert "ok" not in await broken.ask_many(10)
+
+
+async def test_an_operator_sees_what_all_workers_know_of_a_target_whichever_is_asked(gateway: Gateway) -> None:
+    lame = Caller(gateway, "wide", "lame")
+    assert await lame.ask_many(40) == {"ok": 40}
+    await asyncio.to_thread(break_provider, gateway, "lame")
+    assert (await lame.ask_one_worker(10))[-1] == "breaker_open"
+    told = [json.loads(get(gateway, "/health")) for _ in range(8)]
+    for health in told:
+        target = health["targets"]["lame"]
+        assert (target["state"], target["workers"], target["refusal"]) == (
+            "open",
+            {"closed": 1, "open": 1},
+            "breaker open",
+        )
+        assert target["calls"] >= 45
+        assert 0 < target["error_rate"] < 0.5
+        assert [worker["answered"] for worker in health["workers"]] == [True, True]
+    words = penstock("status", "--config", str(gateway.folder / "penstock.yaml"))
+    done = await asyncio.to_thread(
+        subprocess.run, words, cwd=gateway.folder, env=environment(), capture_output=True, text=True, timeout=30
+    )
+    assert (done.returncode, done.stderr) == (1, "")
+    assert "lame\tdown in 1 of 2\topen\t" in done.stdout
 
 
 async def test_a_reload_is_taken_by_every_worker_or_by_none(gateway: Gateway) -> None:

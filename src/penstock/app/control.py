@@ -18,7 +18,7 @@ class Control(Protocol):
         """Prometheus text."""
 
     async def detail(self) -> dict[str, Any]:
-        """Store, calls in flight and workers, for ``/health``."""
+        """Store, calls in flight, workers, and how each target does, for ``/health``."""
 
     async def spread_fault(self, provider: str, fault: Fault | None) -> None:
         """Make every process set a fault, this one among them."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from penstock.app.compose import Parts, compose
 from penstock.app.control import Control
+from penstock.app.views import View
 from penstock.app.works import VERSION, Works
 from penstock.config import Settings
 from penstock.core.answer import Answer
@@ -109,6 +110,7 @@ class RunningGateway:
 
     async def health(self) -> dict[str, Any]:
         """What an operator wants to see."""
+        detail = await self._control.detail()
         settings = self._parts.settings
         return {
             "version": VERSION,
@@ -116,9 +118,10 @@ class RunningGateway:
             "uptime_seconds": round(time.monotonic() - self._started_at_s, 3),
             "config": {"generation": self.generation, "digest": settings.digest},
             "cache": {"entries": len(self._works.cache), "bytes": self._works.cache.size_bytes},
-            **await self._control.detail(),
+            **detail,
             "targets": {
-                alias: {"provider": target.provider, "model": target.model_id, **self._parts.standings.shown(alias)}
+                # Another process may not have taken the same config yet.
+                alias: {"provider": target.provider, "model": target.model_id, **detail["targets"].get(alias, {})}
                 for alias, target in self.policy.targets.items()
             },
             "routes": sorted(self.policy.routes),
@@ -135,6 +138,10 @@ class RunningGateway:
     def totals(self) -> Totals:
         """What this process has counted."""
         return self._works.totals()
+
+    def views(self) -> dict[str, View]:
+        """What this process knows of each target."""
+        return self._works.views()
 
     @property
     def settings(self) -> Settings:

@@ -13,6 +13,7 @@ from contextlib import suppress
 import msgspec
 
 from penstock.app.environment import Config
+from penstock.app.views import View, Views
 from penstock.core.errors import StoreFailed
 from penstock.stores.remote import messages as m
 from penstock.stores.remote.channel import Channel, Handlers
@@ -90,6 +91,16 @@ class Member:
         """Bring ``totals`` up to date; they are what it last said when it does not answer."""
         with suppress(StoreFailed):
             await self._ask_totals(limit_s)
+
+    async def look(self, limit_s: float) -> Views | None:
+        """What it knows of each target; ``None`` when it does not serve, or does not answer."""
+        if not self.ready:
+            return None
+        try:
+            views: dict[str, View] = await self.channel.ask(m.Look(), dict[str, View], limit_s=limit_s)
+        except StoreFailed:
+            return None
+        return views
 
     async def follow(self, on_hung: Callable[[Member], None]) -> None:
         """Know what it has counted, should it die, and kill it when its loop stands still, or never begins."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from penstock.app.member import Member
 from penstock.app.owned import OwnedStore
+from penstock.app.views import shown
 from penstock.app.works import VERSION
 from penstock.config import ConfigError, Problem, Settings
 from penstock.core.errors import StoreFailed
@@ -20,6 +21,7 @@ from penstock.telemetry import Gauges, Totals, summed
 from penstock.telemetry.logs import Logger
 
 _SCRAPE_S = 2.0
+_LOOK_S = 2.0
 _RECALL_S = 1.0
 _PREPARE_S = 30.0
 _START_S = 30.0
@@ -118,7 +120,7 @@ class Office:
             m.Begin: lambda _: m.Beginning(self._text, self._generation, self._faults),
             m.Query: self._query,
             m.Scrape: self._scrape,
-            m.Detail: lambda _: self.detail(),
+            m.Detail: self._detail,
             m.SpreadFault: self._spread_fault,
             m.Alert: self._alert,
         }
@@ -144,19 +146,27 @@ class Office:
         )
         return render(totals, gauges)
 
-    def detail(self) -> dict[str, Any]:
-        """Store, calls in flight and workers."""
+    async def _detail(self, _message: m.Detail) -> dict[str, Any]:
+        asked = list(self.members.values())
+        heard = await asyncio.gather(*(member.look(_LOOK_S) for member in asked))
+        views = {member: each for member, each in zip(asked, heard, strict=True) if each is not None}
         now_s = time.monotonic()
         workers = [
             {
                 "worker": member.number,
                 "pid": member.pid,
                 "ready": member.ready,
+                "answered": member in views,
                 "uptime_seconds": round(now_s - member.started_at_s, 3),
             }
             for member in self.members.values()
         ]
-        return {**self.owned.detail(), "workers": workers, "worker_restarts": self._restarts}
+        return {
+            **self.owned.detail(),
+            "targets": shown(list(views.values())),
+            "workers": workers,
+            "worker_restarts": self._restarts,
+        }
 
     async def _spread_fault(self, message: m.SpreadFault) -> None:
         self._faults[message.provider] = message.fault

@@ -6,6 +6,7 @@ import time
 from functools import partial
 from typing import Any
 
+from penstock.app.views import shown
 from penstock.app.works import VERSION, Works
 from penstock.config import Settings, subkey
 from penstock.core.errors import StoreFailed
@@ -137,8 +138,8 @@ class LocalControl:
         return render(totals, Gauges(version=VERSION, uptime_s=uptime_s, quota=self._owned.quota(policy)))
 
     async def detail(self) -> dict[str, Any]:
-        """Store and calls in flight."""
-        return self._owned.detail()
+        """Store, calls in flight and targets."""
+        return {**self._owned.detail(), "targets": shown([self._works.views()])}
 
     async def spread_fault(self, provider: str, fault: Fault | None) -> None:
         """Nobody else needs to know."""

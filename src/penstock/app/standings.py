@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Protocol
 
+from penstock.app.views import View
 from penstock.core.plan import Target
 from penstock.core.policy import Care
 from penstock.resilience import Breaker, Bulkhead, RetryBudget, Signal, Standing
@@ -74,23 +75,9 @@ class Standings:
                 totals.bulkheads[alias, "in"] = standing.bulkhead.taken
                 totals.bulkheads[alias, "waiting"] = standing.bulkhead.in_line
 
-    def shown(self, alias: str) -> dict[str, Any]:
-        """What an operator wants to see of one target. Milliseconds, and ``None`` where nobody knows."""
-        now_s = time.monotonic()
-        health = self._standings[alias].signal.health(now_s)
-        gate, figures = health.gate, health.figures
-        first, whole = figures.first_content, figures.whole
-        return {
-            "state": gate.state,
-            "refusal": gate.refusal or None,
-            "since_s": None if gate.since_s is None else round(now_s - gate.since_s, 3),
-            "p50_ms": None if first is None else round(first.p50_s * 1000, 3),
-            "p95_ms": None if first is None else round(first.p95_s * 1000, 3),
-            "whole_p50_ms": None if whole is None else round(whole.p50_s * 1000, 3),
-            "whole_p95_ms": None if whole is None else round(whole.p95_s * 1000, 3),
-            "error_rate": figures.error_rate,
-            "calls": figures.calls,
-        }
+    def views(self) -> dict[str, View]:
+        """What is known of each target now."""
+        return {alias: _view(standing, time.monotonic()) for alias, standing in self._standings.items()}
 
     def _tell(self, target: Target, change: Change) -> None:
         self._metrics.breaker_changes[target.alias, change.became] += 1
@@ -103,3 +90,9 @@ class Standings:
             now=change.became,
             why=change.why,
         )
+
+
+def _view(standing: Standing, now_s: float) -> View:
+    gate = standing.breaker.gate(now_s)
+    since_s = None if gate.since_s is None else now_s - gate.since_s
+    return View(gate.state, since_s, gate.refusal, standing.signal.tally(now_s))

@@ -23,6 +23,7 @@ from penstock.app.environment import Config, proxies
 from penstock.app.gateway import RunningGateway
 from penstock.app.listening import doors
 from penstock.app.server import Server, abandon
+from penstock.app.views import View
 from penstock.app.works import Works
 from penstock.config import ConfigError, load_pepper
 from penstock.core.errors import NotFound, StoreFailed
@@ -56,7 +57,7 @@ class RemoteControl:
         return text
 
     async def detail(self) -> dict[str, Any]:
-        """Store, calls in flight and workers."""
+        """Store, calls in flight, workers and targets."""
         detail: dict[str, Any] = await self._channel.ask(m.Detail(), dict[str, Any])
         return detail
 
@@ -77,6 +78,7 @@ class Worker:
             {
                 m.Recall: self._recall,
                 m.Report: self._report,
+                m.Look: self._look,
                 m.SetFault: self._set_fault,
                 m.Prepare: self._prepare,
                 m.Take: self._take,
@@ -147,6 +149,9 @@ class Worker:
     def _report(self, _message: m.Report) -> Totals:
         self.budgets.give_back_idle()
         return Totals() if self.gateway is None else self.gateway.totals()
+
+    def _look(self, _message: m.Look) -> dict[str, View]:
+        return {} if self.gateway is None else self.gateway.views()
 
     def _recall(self, message: m.Recall) -> None:
         self.budgets.recall(message)

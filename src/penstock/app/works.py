@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from penstock.app.standings import Standings
+from penstock.app.views import View
 from penstock.caching import ExactCache
 from penstock.caching.memory import CacheBounds
 from penstock.config import Settings
@@ -104,6 +105,10 @@ class Works:
         if self.standings is not None:
             self.standings.add_to(totals)
         return totals
+
+    def views(self) -> dict[str, View]:
+        """What this process knows of each target."""
+        return {} if self.standings is None else self.standings.views()
 
     def lose(self, error: StoreFailed) -> None:
         """Tell of an audit event that could not be written."""

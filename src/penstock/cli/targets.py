@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from http.client import HTTPConnection, HTTPException
+from typing import Literal, TypeAlias
 from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Struct
 
 from penstock.core.health import BreakerState
+
+Condition: TypeAlias = Literal["up", "idle", "resting", "trying", "down", "-"]
 
 COLUMNS = ("target", "state", "breaker", "since", "p50 ms", "p95 ms", "errors", "calls")
 _TIMEOUT_S = 5.0
@@ -23,7 +26,11 @@ class NotTold(Exception):
 
 
 class TargetStatus(Struct, frozen=True):
-    """One of ``targets`` in an answer of ``/health``; ``since_s`` is how long its breaker has been in ``state``."""
+    """One of ``targets`` in an answer of ``/health``; ``since_s`` is how long its breaker has been in ``state``.
+
+    ``workers`` counts those whose breaker is in a state, of which ``state`` is the worst; in ``resting`` of them the
+    provider has asked to be left alone.
+    """
 
     state: BreakerState | None = None
     since_s: float | None = None
@@ -31,19 +38,23 @@ class TargetStatus(Struct, frozen=True):
     p95_ms: float | None = None
     error_rate: float | None = None
     calls: int | None = None
+    workers: dict[str, int] = {}
+    resting: int = 0
 
     @property
-    def condition(self) -> str:
+    def condition(self) -> Condition:
         """One word, for whoever does not think in breakers."""
+        if self.resting and self.state != "open":
+            return "resting"
         if self.state == "closed":
             return "up" if self.calls else "idle"
-        return {"open": "down", "half_open": "trying", None: "-"}[self.state]
+        return "down" if self.state == "open" else "trying" if self.state == "half_open" else "-"
 
     def row(self, alias: str) -> tuple[str, ...]:
         """The cells of ``COLUMNS``."""
         return (
             alias,
-            self.condition,
+            f"{self.condition}{self._in_how_many()}",
             (self.state or "-").replace("_", " "),
             _span(self.since_s),
             _ms(self.p50_ms),
@@ -52,11 +63,30 @@ class TargetStatus(Struct, frozen=True):
             "-" if self.calls is None else str(self.calls),
         )
 
+    def _in_how_many(self) -> str:
+        """` in 1 of 4`, unless it is so in all workers."""
+        count = self.resting if self.condition == "resting" else self.workers.get(self.state or "", 0)
+        everyone = sum(self.workers.values())
+        return "" if count == everyone else f" in {count} of {everyone}"
 
-class _Health(Struct):
-    """Without an admin key it names no targets."""
 
-    targets: dict[str, TargetStatus] | None = None
+class WorkerStatus(Struct, frozen=True):
+    """One of ``workers``; without what it knows if it has not ``answered``."""
+
+    worker: int
+    answered: bool = True
+
+
+class Health(Struct, frozen=True):
+    """An answer of ``/health`` to an admin key."""
+
+    targets: dict[str, TargetStatus]
+    workers: tuple[WorkerStatus, ...] = ()
+
+    @property
+    def silent(self) -> list[int]:
+        """Workers whose part is missing."""
+        return [each.worker for each in self.workers if not each.answered]
 
 
 def ask(url: str, key: str) -> bytes:
@@ -76,17 +106,14 @@ def ask(url: str, key: str) -> bytes:
     return text
 
 
-def read(text: bytes) -> dict[str, TargetStatus]:
-    """The targets in an answer of ``/health``, by alias. Raises ``NotTold``."""
+def read(text: bytes) -> Health:
+    """What ``/health`` has answered. Raises ``NotTold``."""
     try:
-        targets = msgspec.json.decode(text, type=_Health).targets
+        if "targets" in msgspec.json.decode(text, type=dict[str, msgspec.Raw]):
+            return msgspec.json.decode(text, type=Health)
     except msgspec.DecodeError:
         raise NotTold("is not understood: is it of another version than this command?") from None
-    if targets is None:
-        raise NotTold(
-            "does not know the first admin key of this config: `penstock reload` makes it read the config again"
-        )
-    return targets
+    raise NotTold("does not know the first admin key of this config: `penstock reload` makes it read the config again")
 
 
 def _span(seconds: float | None) -> str:

@@ -8,6 +8,9 @@ from msgspec import Struct
 
 BreakerState: TypeAlias = Literal["closed", "open", "half_open"]
 
+# The refusal of a gate whose breaker would let a call through.
+RESTING = "the provider wants a rest"
+
 
 class Gate(Struct, frozen=True):
     """What a target's breaker says: its state, since when (monotonic seconds), and why it would refuse a call now.

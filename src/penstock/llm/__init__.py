@@ -5,7 +5,7 @@ llm.py         what is asked of it, and its fallback: the same handlers as in th
 site.py        one model at one place, with connections of each event loop that asks
 request.py     a prompt becomes a ``Call``
 generation.py  an answer, and how it came about
-text_parts.py  a streamed answer, part by part
+text_stream.py a stream as a program reads it; text_parts.py the parts of its answer
 loop_thread.py the event loop of callers that have none
 """
 
@@ -22,9 +22,11 @@ from penstock.llm.errors import (
 from penstock.llm.factory import LLMFactory
 from penstock.llm.generation import Generation
 from penstock.llm.llm import LLM
+from penstock.llm.text_stream import AsyncTextStream, TextStream
 
 __all__ = [
     "LLM",
+    "AsyncTextStream",
     "Generation",
     "LLMConfigurationError",
     "LLMContentBlockedError",
@@ -35,4 +37,5 @@ __all__ = [
     "LLMRateLimitError",
     "LLMServiceError",
     "LLMTimeoutError",
+    "TextStream",
 ]

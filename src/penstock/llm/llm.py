@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from typing import Any, Self
 
 from msgspec import Struct
@@ -12,11 +12,13 @@ from penstock.core.answer import END, Answer
 from penstock.core.call import Call
 from penstock.core.chain import Handler, chain
 from penstock.core.policy import RetryPolicy, TimeLimits
+from penstock.dialects.openai import read_completion
 from penstock.llm.generation import Generation, generation_of
 from penstock.llm.loop_thread import LoopThread
 from penstock.llm.request import Prompt, compose_call
 from penstock.llm.site import Site
 from penstock.llm.text_parts import text_parts
+from penstock.llm.text_stream import AsyncTextStream, TextStream, Told
 from penstock.providers import template_answer
 from penstock.resilience.first import first
 from penstock.resilience.fixed import fixed
@@ -92,16 +94,12 @@ class LLM:
         call, sites = self._call(prompt, params, stream=False), self.sites
         answer = await chain((), self._handler)(call)
         answer.close(END)
-        return generation_of(call, answer, sites)
+        return generation_of(call, answer, sites, read_completion(answer.body or b"").text)
 
-    async def astream(self, prompt: Prompt, **params: Any) -> AsyncGenerator[str, None]:
+    def astream(self, prompt: Prompt, **params: Any) -> AsyncTextStream:
         """The answer's text, part by part. Raises what breaks it off; before the first part the fallback is asked."""
-        parts = text_parts(await self._handler(self._call(prompt, params, stream=True)))
-        try:
-            async for part in parts:
-                yield part
-        finally:
-            await parts.aclose()
+        told = Told()
+        return AsyncTextStream(self._read(prompt, params, told), told)
 
     async def answer(self, call: Call) -> Answer:
         """Answer somebody else's call, with one's own retries and limits of an attempt, within the call's time."""
@@ -130,14 +128,9 @@ class LLM:
         """The answer's text."""
         return self.generate(text, **params).text
 
-    def stream(self, prompt: Prompt, **params: Any) -> Iterator[str]:
+    def stream(self, prompt: Prompt, **params: Any) -> TextStream:
         """The answer's text, part by part, as ``astream`` gives it."""
-        thread, parts = self._thread, self.astream(prompt, **params)
-        try:
-            while (part := thread.run(_next(parts))) is not None:
-                yield part
-        finally:
-            thread.leave(parts.aclose())
+        return TextStream(self.astream(prompt, **params), self._thread)
 
     def close(self) -> None:
         """End the thread of these methods, their connections, and what they still do."""
@@ -152,6 +145,18 @@ class LLM:
 
     # --- within ---
 
+    async def _read(self, prompt: Prompt, params: Mapping[str, Any], told: Told) -> AsyncGenerator[str, None]:
+        call, sites = self._call(prompt, params, stream=True), self.sites
+        answer = await chain((), self._handler)(call)
+        parts, read = text_parts(answer), list[str]()
+        try:
+            async for part in parts:
+                read.append(part)
+                yield part
+        finally:
+            await parts.aclose()
+            told.generation = generation_of(call, answer, sites, "".join(read))
+
     def _call(self, prompt: Prompt, params: Mapping[str, Any], *, stream: bool) -> Call:
         course = self._course
         return compose_call(self.name, prompt, params, stream=stream, limits=course.limits, retry=course.retry)
@@ -165,7 +170,3 @@ class LLM:
         elif fallback is not None:
             handler = first([handler, fallback.answer])
         return handler if degrade is None else first([handler, fixed(degrade, template_answer)])
-
-
-async def _next(parts: AsyncGenerator[str, None]) -> str | None:
-    return await anext(parts, None)

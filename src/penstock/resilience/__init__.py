@@ -8,7 +8,7 @@ from penstock.resilience.isolate import Isolate
 from penstock.resilience.mirror import Shadows
 from penstock.resilience.retry_budget import RetryBudget
 from penstock.resilience.schedule import retry_delay_s
-from penstock.resilience.signals import Signal
+from penstock.resilience.signals import Signal, Tally, figures_of
 from penstock.resilience.standing import Standing
 
 __all__ = [
@@ -22,5 +22,7 @@ __all__ = [
     "Shadows",
     "Signal",
     "Standing",
+    "Tally",
+    "figures_of",
     "retry_delay_s",
 ]

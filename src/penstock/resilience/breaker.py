@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 
 from msgspec import Struct
 
-from penstock.core.health import Gate
+from penstock.core.health import RESTING, Gate
 from penstock.core.policy import BreakerPolicy
 from penstock.resilience.sliding import SlidingCount
 
@@ -89,7 +89,7 @@ class Breaker:
         open_s, hold_s = self._open_until_s - now_s, self._hold_until_s - now_s
         if open_s > 0 or (self.state == "half_open" and not self._places):
             return Gate(self.state, self.since_s, "breaker open")
-        return Gate(self.state, self.since_s, "the provider wants a rest" if hold_s > 0 else "")
+        return Gate(self.state, self.since_s, RESTING if hold_s > 0 else "")
 
     def begin(self, permit: Permit, now_s: float, first_content_s: float) -> None:
         """The first content has come, after so many seconds."""

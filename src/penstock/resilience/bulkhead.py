@@ -12,12 +12,8 @@ from collections.abc import Hashable
 from math import inf
 from typing import Generic, TypeVar
 
-from penstock.core.answer import Answer
-from penstock.core.call import Call
-from penstock.core.chain import Handler
 from penstock.core.errors import BulkheadFull
 from penstock.core.policy import BulkheadPolicy
-from penstock.core.ports import Clock
 
 W = TypeVar("W", bound=Hashable)
 
@@ -73,8 +69,7 @@ class Slots(Generic[W]):
 class Bulkhead(Slots["asyncio.Future[bool]"]):
     """The slots of one target, or of any other thing that may hang; ``name`` is what a refused caller is told.
 
-    ``enter``, else ``wait``, and ``leave`` once for each that came in; ``async with bulkhead`` does so for a block, and
-    ``around`` for a handler.
+    ``enter``, else ``wait``, and ``leave`` once for each that came in; ``async with bulkhead`` does so for a block.
     """
 
     __slots__ = ("_name", "_policy")
@@ -112,25 +107,6 @@ class Bulkhead(Slots["asyncio.Future[bool]"]):
             if not turn.done():
                 turn.set_result(True)
                 return
-
-    def around(self, handler: Handler, clock: Clock) -> Handler:
-        """``handler`` within this bulkhead; a stream has its slot until it ends. The line is outside all that it does."""
-
-        async def handle(call: Call) -> Answer:
-            if not self.enter():
-                await self.wait(call.deadline_s - clock())
-            try:
-                answer = await handler(call)
-            except BaseException:
-                self.leave()
-                raise
-            if answer.body is None:
-                answer.on_close(lambda _: self.leave())
-            else:
-                self.leave()
-            return answer
-
-        return handle
 
     async def __aenter__(self) -> None:
         await self.wait()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import islice
 from math import inf
+
+from msgspec import Struct
 
 from penstock.core.health import Figures, Gate, Health, Quantiles
 
@@ -16,6 +18,34 @@ KEPT = 128
 FEW = 8
 # From so many calls in the window on, figures are worked out once a second: that takes 12 us, remembering them 0.15.
 MANY = 16
+
+
+class Tally(Struct, frozen=True, array_like=True):
+    """What one process remembers of a target's calls: counts of the last minute, and times, newest first.
+
+    Of each kind of time those of that minute are there, 128 at most, or the newest 8 where fewer have come. Seconds.
+    """
+
+    begun: int
+    answered: int
+    ended: int
+    failed: int
+    first_content_s: list[float]
+    whole_s: list[float]
+
+
+def figures_of(tallies: Sequence[Tally]) -> Figures:
+    """What calls say that several processes have made, or one alone.
+
+    Where fewer than 8 times of the last minute are known in all, each process' newest 8 stand for them.
+    """
+    ended, failed = sum(each.ended for each in tallies), sum(each.failed for each in tallies)
+    return Figures(
+        calls=sum(each.begun for each in tallies),
+        error_rate=failed / (ended + failed) if ended + failed else None,
+        first_content=_quantiles([(each.first_content_s, each.answered) for each in tallies]),
+        whole=_quantiles([(each.whole_s, each.ended) for each in tallies]),
+    )
 
 
 class Signal:
@@ -64,8 +94,12 @@ class Signal:
         now = self._at(now_s)
         figures = self._figures
         if figures is None or figures.calls < MANY:
-            figures = self._figures = self._work_out(now.second - WINDOW_S)
+            figures = self._figures = figures_of([self._tally(now.second - WINDOW_S)])
         return Health(self._gate(now_s), figures)
+
+    def tally(self, now_s: float) -> Tally:
+        """What is remembered now."""
+        return self._tally(int(now_s) - WINDOW_S)
 
     def _at(self, now_s: float) -> Bucket:
         """What is counted in this second, which may have just begun."""
@@ -76,8 +110,8 @@ class Signal:
             self._figures = None
         return self._bucket
 
-    def _work_out(self, oldest: int) -> Figures:
-        """From the buckets after second ``oldest``."""
+    def _tally(self, oldest: int) -> Tally:
+        """Of the buckets after second ``oldest``."""
         begun = answered = ended = failed = 0
         for bucket in self._buckets:
             if bucket.second > oldest:
@@ -85,11 +119,13 @@ class Signal:
                 answered += bucket.answered
                 ended += bucket.ended
                 failed += bucket.failed
-        return Figures(
-            calls=begun,
-            error_rate=failed / (ended + failed) if ended + failed else None,
-            first_content=_quantiles(self._first_content_s, max(answered, FEW)),
-            whole=_quantiles(self._whole_s, max(ended, FEW)),
+        return Tally(
+            begun,
+            answered,
+            ended,
+            failed,
+            _newest(self._first_content_s, max(answered, FEW)),
+            _newest(self._whole_s, max(ended, FEW)),
         )
 
 
@@ -103,8 +139,17 @@ class Bucket:
         self.begun = self.answered = self.ended = self.failed = 0
 
 
-def _quantiles(times_s: deque[float], most: int) -> Quantiles | None:
-    """Of the newest ``most``, by nearest rank."""
-    newest = sorted(islice(reversed(times_s), most))
-    count = len(newest)
-    return Quantiles(newest[(count + 1) // 2 - 1], newest[(19 * count + 19) // 20 - 1]) if newest else None
+def _newest(times_s: deque[float], most: int) -> list[float]:
+    return list(islice(reversed(times_s), most))
+
+
+def _quantiles(parts: Sequence[tuple[list[float], int]]) -> Quantiles | None:
+    """By nearest rank, of each part's times, newest first; the second of a pair says how many of them are recent."""
+    times_s: list[float] = []
+    for newest_s, recent in parts:
+        times_s += newest_s[:recent]
+    if len(times_s) < FEW:
+        times_s = [time_s for newest_s, _ in parts for time_s in newest_s[:FEW]]
+    times_s.sort()
+    count = len(times_s)
+    return Quantiles(times_s[(count + 1) // 2 - 1], times_s[(19 * count + 19) // 20 - 1]) if times_s else None

@@ -1,8 +1,7 @@
 from __future__ import annotations
 
 import subprocess
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,11 +9,12 @@ from typer.testing import CliRunner
 
 from penstock.cli import app
 from penstock.config import RunFile, run_file_path, write_run_file
-from support.configs import WHOLE
 
 RUN = CliRunner()
 
-# Stands for a gateway: answers SIGHUP by rewriting the run file. Its name is how the command knows it.
+Start = Callable[[Path, str], None]
+
+# Stands for a gateway: answers SIGHUP by rewriting the run file.
 GATEWAY = """
 import os, signal, sys
 from pathlib import Path
@@ -35,32 +35,11 @@ while True:
 
 
 @pytest.fixture
-def config(tmp_path: Path) -> Path:
-    path = tmp_path / "c.yaml"
-    path.write_text(f"{WHOLE}store: {{url: 'sqlite:///{tmp_path}/p.db'}}\n")
-    return path
+def start(stand_in: Callable[..., None]) -> Start:
+    return lambda config, error: stand_in(GATEWAY, str(config), error)
 
 
-@pytest.fixture
-def start(tmp_path: Path) -> Iterator[Callable[[Path, str], None]]:
-    script = tmp_path / "penstock_gateway.py"
-    script.write_text(GATEWAY)
-    running: list[subprocess.Popen[str]] = []
-
-    def run(config: Path, error: str) -> None:
-        arguments = [sys.executable, str(script), str(run_file_path(tmp_path / "p.db")), str(config), error]
-        process = subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True)
-        running.append(process)
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-
-    yield run
-    for process in running:
-        process.kill()
-        process.communicate()
-
-
-def test_a_good_config_is_taken_into_use(config: Path, start: Callable[[Path, str], None]) -> None:
+def test_a_good_config_is_taken_into_use(config: Path, start: Start) -> None:
     start(config, "")
     result = RUN.invoke(app, ["reload", "--config", str(config)])
     assert (result.exit_code, result.output) == (
@@ -69,14 +48,14 @@ def test_a_good_config_is_taken_into_use(config: Path, start: Callable[[Path, st
     )
 
 
-def test_a_gateway_that_keeps_its_config_says_why(config: Path, start: Callable[[Path, str], None]) -> None:
+def test_a_gateway_that_keeps_its_config_says_why(config: Path, start: Start) -> None:
     start(config, "store.url cannot change")
     result = RUN.invoke(app, ["reload", "--config", str(config)])
     assert result.exit_code == 1
     assert "store.url cannot change" in result.output
 
 
-def test_a_bad_config_signals_nobody(config: Path, start: Callable[[Path, str], None]) -> None:
+def test_a_bad_config_signals_nobody(config: Path, start: Start) -> None:
     start(config, "")
     config.write_text(config.read_text() + "server: {port: many}\n")
     result = RUN.invoke(app, ["reload", "--config", str(config)])
@@ -85,7 +64,7 @@ def test_a_bad_config_signals_nobody(config: Path, start: Callable[[Path, str], 
     assert "server.port" in result.output
 
 
-def test_another_file_is_not_what_runs(config: Path, start: Callable[[Path, str], None]) -> None:
+def test_another_file_is_not_what_runs(config: Path, start: Start) -> None:
     start(config.with_name("other.yaml"), "")
     result = RUN.invoke(app, ["reload", "--config", str(config)])
     assert result.exit_code == 1

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +13,12 @@ from typer.testing import CliRunner
 
 from penstock.cli import app
 from penstock.config import RunFile, read_run_file, run_file_path, write_run_file
-from support.configs import DEMO, GOOD, WHOLE
+from support.configs import DEMO, GOOD
 from support.server import environment, penstock, running
 
 RUN = CliRunner()
 
-# Stands for a gateway: answers everything with one status and body, to the admin key of WHOLE. Its name is how the
-# command knows it.
+# Stands for a gateway: answers everything with one status and body, to the admin key of WHOLE.
 GATEWAY = """
 import os, sys
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -52,30 +50,11 @@ Serve = Callable[[Any], None]
 
 
 @pytest.fixture
-def config(tmp_path: Path) -> Path:
-    path = tmp_path / "c.yaml"
-    path.write_text(f"{WHOLE}store: {{url: 'sqlite:///{tmp_path}/p.db'}}\n")
-    return path
-
-
-@pytest.fixture
-def serve(tmp_path: Path) -> Iterator[Serve]:
-    script = tmp_path / "penstock_gateway.py"
-    script.write_text(GATEWAY)
-    started: list[subprocess.Popen[str]] = []
-
+def serve(stand_in: Callable[..., None]) -> Serve:
     def run(health: Any, status: int = 200) -> None:
-        body = health if isinstance(health, str) else json.dumps(health)
-        arguments = [sys.executable, str(script), str(run_file_path(tmp_path / "p.db")), str(status), body]
-        process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-        started.append(process)
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
+        stand_in(GATEWAY, str(status), health if isinstance(health, str) else json.dumps(health))
 
-    yield run
-    for process in started:
-        process.kill()
-        process.communicate()
+    return run
 
 
 def told(config: Path, *words: str) -> tuple[int, str]:
@@ -106,6 +85,60 @@ def test_a_breaker_that_tries_again_is_none(config: Path, serve: Serve) -> None:
     status, output = told(config)
     assert status == 0
     assert "fast\ttrying\thalf open\t0 s\t" in output
+
+
+def test_what_is_so_in_some_workers_alone_is_counted(config: Path, serve: Serve) -> None:
+    serve(
+        {
+            "targets": {
+                "well": FAST | WELL | {"workers": {"closed": 4}, "resting": 0},
+                "part": FAST | WELL | {"state": "open", "workers": {"closed": 2, "half_open": 1, "open": 1}},
+                "dead": FAST | WELL | {"state": "open", "workers": {"open": 4}},
+                "back": FAST | WELL | {"state": "half_open", "workers": {"closed": 3, "half_open": 1}},
+            }
+        }
+    )
+    status, output = told(config)
+    assert status == 1
+    assert [line.split("\t")[:3] for line in output.splitlines()[1:]] == [
+        ["well", "up", "closed"],
+        ["part", "down in 1 of 4", "open"],
+        ["dead", "down", "open"],
+        ["back", "trying in 1 of 4", "half open"],
+    ]
+
+
+def test_a_provider_that_wants_a_rest_is_told(config: Path, serve: Serve) -> None:
+    serve(
+        {
+            "targets": {
+                "one": FAST | WELL | {"workers": {"closed": 1}, "resting": 1},
+                "some": FAST | UNASKED | {"workers": {"closed": 4}, "resting": 3},
+                "half": FAST | WELL | {"state": "half_open", "workers": {"half_open": 2}, "resting": 2},
+                "open": FAST | WELL | {"state": "open", "workers": {"closed": 1, "open": 1}, "resting": 1},
+            }
+        }
+    )
+    _, output = told(config)
+    assert [line.split("\t")[1:3] for line in output.splitlines()[1:]] == [
+        ["resting", "closed"],
+        ["resting in 3 of 4", "closed"],
+        ["resting", "half open"],
+        ["down in 1 of 2", "open"],
+    ]
+
+
+def test_a_worker_that_has_not_answered_is_named(config: Path, serve: Serve) -> None:
+    health = {
+        "targets": {"fast": FAST | WELL | {"workers": {"closed": 1}}},
+        "workers": [{"worker": 0, "answered": True}, {"worker": 1, "answered": False}],
+    }
+    serve(health)
+    result = RUN.invoke(app, ["status", "--config", str(config)])
+    assert result.exit_code == 0
+    assert len(result.stdout.splitlines()) == 2
+    assert result.stderr == "Worker 1 has not answered: what it knows is missing.\n"
+    assert json.loads(told(config, "--json")[1]) == health
 
 
 def test_machines_get_the_whole_answer(config: Path, serve: Serve) -> None:

@@ -10,10 +10,13 @@ import pytest
 from penstock.core.answer import CANCEL, DISCONNECT, END, Answer, Outcome
 from penstock.core.call import Call
 from penstock.core.chain import Handler
-from penstock.core.errors import BulkheadFull, UpstreamCut, UpstreamUnavailable
-from penstock.core.policy import BulkheadPolicy
+from penstock.core.errors import BulkheadFull, DeadlineExceeded, UpstreamCut, UpstreamUnavailable
+from penstock.core.plan import Target
+from penstock.core.policy import NO_RETRY, BulkheadPolicy
+from penstock.resilience import Attempts
 from penstock.resilience.bulkhead import Bulkhead, Slots
 from support.calls import complete_answer, delta, make_call
+from support.targets import standing
 
 
 def bulkhead(*, most: int = 1, waiting: int = 9, wait_s: float = 9.0) -> Bulkhead:
@@ -164,11 +167,14 @@ async def test_a_block_has_a_slot_however_it_ends() -> None:
     assert left(slots) == (0, 0)
 
 
-# --- around a handler ---
+# --- calls at a target ---
 
 
-def around(slots: Bulkhead, handler: Handler, now_s: float = 0.0) -> Handler:
-    return slots.around(handler, lambda: now_s)
+def at_target(slots: Bulkhead, backend: Handler, now_s: float = 0.0) -> Handler:
+    """Attempts at a target that has these slots."""
+    target = standing(Target("fast", "mock-fast", "fast-v1"), lambda: now_s)
+    target.bulkhead = slots
+    return Attempts(target, backend)
 
 
 async def test_a_whole_answer_gives_its_slot_back_with_the_body() -> None:
@@ -179,7 +185,7 @@ async def test_a_whole_answer_gives_its_slot_back_with_the_body() -> None:
         seen.append(slots.taken)
         return complete_answer()
 
-    await around(slots, whole)(make_call())
+    await at_target(slots, whole)(make_call())
     assert (seen, slots.taken) == ([1], 0)
 
 
@@ -192,10 +198,13 @@ async def test_a_stream_has_its_slot_until_it_ends_and_gives_it_back_once(outcom
         answer.feed([delta("first")])
         return answer
 
-    answers = [await around(slots, stream)(make_call(stream=True)) for _ in range(2)]
+    answers = [await at_target(slots, stream)(make_call(stream=True)) for _ in range(2)]
+    assert slots.taken == 2
     answers[0].close(outcome)
     answers[0].close(outcome)
     assert slots.taken == 1
+    answers[1].close(END)
+    assert slots.taken == 0
 
 
 async def test_a_call_that_comes_to_nothing_gives_its_slot_back() -> None:
@@ -211,15 +220,15 @@ async def test_a_call_that_comes_to_nothing_gives_its_slot_back() -> None:
         raise AssertionError
 
     with pytest.raises(UpstreamUnavailable):
-        await around(slots, fail)(make_call())
-    hanging = asyncio.ensure_future(around(slots, hang)(make_call()))
+        await at_target(slots, fail)(make_call(retry=NO_RETRY))
+    hanging = asyncio.ensure_future(at_target(slots, hang)(make_call()))
     await entered.wait()
     hanging.cancel()
     await asyncio.wait([hanging])
     assert left(slots) == (0, 0)
 
 
-async def test_a_call_past_its_deadline_does_not_wait() -> None:
+async def test_a_call_stands_in_line_no_longer_than_to_its_deadline() -> None:
     slots = bulkhead()
     assert slots.enter()
 
@@ -227,8 +236,11 @@ async def test_a_call_past_its_deadline_does_not_wait() -> None:
         raise AssertionError
 
     call = make_call()
+    with pytest.raises(DeadlineExceeded):
+        await at_target(slots, never, now_s=call.deadline_s)(call)
     with pytest.raises(BulkheadFull):
-        await around(slots, never, now_s=call.deadline_s)(call)
+        await asyncio.wait_for(at_target(slots, never, now_s=call.deadline_s - 0.01)(call), 1)
+    assert left(slots) == (1, 0)
 
 
 # --- whatever becomes of ten thousand calls ---
@@ -241,7 +253,7 @@ class Crowd:
         self.slots = bulkhead(most=5, waiting=40, wait_s=0.004)
         self.random = random
         self.inside = self.most = self.came_in = 0
-        self._handler = around(self.slots, self._work)
+        self._handler = at_target(self.slots, self._work)
 
     async def one(self) -> None:
         """One call, of any fate."""
@@ -259,7 +271,7 @@ class Crowd:
 
     async def _ask(self) -> None:
         try:
-            answer = await self._handler(make_call(stream=True))
+            answer = await self._handler(make_call(stream=True, retry=NO_RETRY))
         except (BulkheadFull, UpstreamUnavailable):
             return
         try:

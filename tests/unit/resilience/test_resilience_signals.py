@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from penstock.core.health import Figures, Gate, Health, Quantiles
-from penstock.resilience.signals import FEW, KEPT, MANY, WINDOW_S, Signal
+from penstock.resilience.signals import FEW, KEPT, MANY, WINDOW_S, Signal, figures_of
 
 CLOSED = Gate()
 
@@ -142,16 +142,21 @@ def recount(history: Sequence[tuple[float, str, float]], now_s: float) -> Figure
     )
 
 
+def note(told: Signal, kind: str, now_s: float, duration_s: float) -> None:
+    """One event."""
+    if kind in {"begun", "failed"}:
+        getattr(told, kind)(now_s)
+    else:
+        getattr(told, kind)(now_s, duration_s)
+
+
 @given(EVENTS)
 def test_figures_are_those_of_a_recount_of_everything(events: list[tuple[float, str, float]]) -> None:
     told, now_s, history = signal(), 100.0, []
     for pause_s, kind, duration_s in events:
         now_s += pause_s
         history.append((now_s, kind, duration_s))
-        if kind in {"begun", "failed"}:
-            getattr(told, kind)(now_s)
-        else:
-            getattr(told, kind)(now_s, duration_s)
+        note(told, kind, now_s, duration_s)
         if len(history) % 16 == 0:
             now_s += 1.0
             assert told.health(now_s).figures == recount(history, now_s)
@@ -159,3 +164,55 @@ def test_figures_are_those_of_a_recount_of_everything(events: list[tuple[float, 
     if expected.calls < MANY:
         assert told.health(now_s).figures == expected
     assert told.health(now_s + 1.0).figures == recount(history, now_s + 1.0)
+
+
+# --- several processes ---
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from((0.0, 0.3, 1.0, 4.0)),
+            st.sampled_from(("begun", "answered", "ended", "failed")),
+            st.integers(1, 100_000),
+            st.integers(0, 3),
+        ),
+        min_size=64,
+        max_size=2 * KEPT,
+    )
+)
+def test_several_have_seen_of_one_history_what_one_alone_would_have_seen(
+    events: list[tuple[float, str, int, int]],
+) -> None:
+    several, now_s, history = [signal() for _ in range(4)], 100.0, list[tuple[float, str, float]]()
+    for pause_s, kind, duration_s, worker in events:
+        now_s += pause_s
+        history.append((now_s, kind, duration_s))
+        note(several[worker], kind, now_s, duration_s)
+    merged, alone = figures_of([each.tally(now_s) for each in several]), recount(history, now_s)
+    assert (merged.calls, merged.error_rate) == (alone.calls, alone.error_rate)
+    recent = [kind for at_s, kind, _ in history if int(at_s) > int(now_s) - WINDOW_S]
+    if FEW <= recent.count("answered") <= KEPT:
+        assert merged.first_content == alone.first_content
+    if FEW <= recent.count("ended") <= KEPT:
+        assert merged.whole == alone.whole
+
+
+def test_of_few_calls_each_process_newest_stand_for_those_that_are_missing() -> None:
+    busy, idle = signal(), signal()
+    for hour in range(FEW):
+        call(idle, 3600.0 * hour, 9.0)
+    now_s = 3600.0 * FEW
+    call(busy, now_s, 1.0)
+    both = [busy.tally(now_s), idle.tally(now_s)]
+    assert figures_of(both) == Figures(
+        calls=1, error_rate=0.0, first_content=Quantiles(9.0, 9.0), whole=Quantiles(9.0, 9.0)
+    )
+    for _ in range(FEW - 1):
+        call(busy, now_s, 1.0)
+    both[0] = busy.tally(now_s)
+    assert figures_of(both).first_content == Quantiles(1.0, 1.0)
+
+
+def test_nobody_knows_anything() -> None:
+    assert figures_of([]) == figures_of([signal().tally(5.0)] * 3) == Figures()

@@ -107,7 +107,7 @@ class Scrape(Struct, frozen=True, array_like=True, tag=True):
 
 
 class Detail(Struct, frozen=True, array_like=True, tag=True):
-    """Asks for what ``/health`` says of store and workers."""
+    """Asks for what ``/health`` says of store, workers and targets."""
 
 
 class SpreadFault(Struct, frozen=True, array_like=True, tag=True):
@@ -134,6 +134,10 @@ class Recall(Struct, frozen=True, array_like=True, tag=True):
 
 class Report(Struct, frozen=True, array_like=True, tag=True):
     """Asks a worker for what it has counted; it gives leases that idle back before."""
+
+
+class Look(Struct, frozen=True, array_like=True, tag=True):
+    """Asks a worker what it knows of its targets: a ``View`` for each alias."""
 
 
 class SetFault(Struct, frozen=True, array_like=True, tag=True):
@@ -226,6 +230,7 @@ Message: TypeAlias = (
     | Counted
     | Recall
     | Report
+    | Look
     | SetFault
     | Prepare
     | Take
