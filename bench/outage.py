@@ -1,10 +1,12 @@
 """What an outage costs the callers: a provider that refuses, fails or hangs behind a served gateway, on real sockets.
 
-``python -m bench.outage`` takes under two minutes and ends with status 1 where something was not reached.
+``python -m bench.outage`` takes under two minutes and ends with status 1 where something was not reached. With
+``--workers 2`` the gateway has that many; each has breakers and retry budgets of its own.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import json
 import os
@@ -35,7 +37,7 @@ SOFT_S = 0.3
 OPEN_S = 2.0
 FLOOR = 3
 CONFIG = """
-server: {host: 127.0.0.1, port: GATEWAY}
+server: {host: 127.0.0.1, port: GATEWAY, workers: WORKERS}
 store: {url: "sqlite:///penstock.db"}
 providers:
   dying: {kind: openai_compatible, base_url: "http://127.0.0.1:DYING/v1", api_key: sk-bench-upstream}
@@ -172,8 +174,9 @@ class Caller:
 class Stand:
     """The gateway and its providers; ``dying`` is the one in trouble."""
 
-    def __init__(self, gateway: Server, dying: Provider, load_core: int) -> None:
+    def __init__(self, gateway: Server, dying: Provider, load_core: int, workers: int) -> None:
         self.gateway = gateway
+        self.workers = workers
         self.dying = dying
         self.load_core = load_core
 
@@ -200,13 +203,12 @@ class Stand:
         said: dict[str, Any] = json.loads((await load.communicate())[0])
         return said
 
-    async def mend(self, route: str) -> int:
+    async def mend(self, route: str, caller: Caller) -> int:
         """Let the dying model answer, and ask until it is used again; how often it was asked until then."""
         await self.dying.be("answers")
-        asked, caller = self.dying.asked, await Caller.at(self.gateway.port)
+        asked = self.dying.asked
         while (await caller.ask(route)).fallback:
             pass
-        caller.close()
         return self.dying.asked - asked
 
 
@@ -214,7 +216,7 @@ async def dead_primary(stand: Stand, trouble: Mood) -> list[Line]:
     """A crowd whose model dies, beside a healthy route: who is answered, and what the neighbours feel."""
     added_ms, told, asked = [], [], 0
     for _ in range(ROUNDS):
-        await stand.mend(trouble)
+        await mended(stand, trouble)
         p99_us = []
         moods: tuple[Mood, ...] = ("answers", trouble)
         for mood in moods:
@@ -236,6 +238,14 @@ async def dead_primary(stand: Stand, trouble: Mood) -> list[Line]:
     ]
 
 
+async def mended(stand: Stand, route: str) -> None:
+    """Every worker uses the dying model again; a connection stays with the worker that took it."""
+    for _ in range(4 * stand.workers):
+        caller = await Caller.at(stand.gateway.port)
+        await stand.mend(route, caller)
+        caller.close()
+
+
 async def retried(stand: Stand) -> list[Line]:
     """Without a breaker, the retry budget alone stands between a crowd and a failing model."""
     await stand.dying.be("fails")
@@ -243,7 +253,12 @@ async def retried(stand: Stand) -> list[Line]:
     told = await stand.crowd("retried", ROUND_S)
     asked = stand.dying.asked - before
     return [
-        Line(f"no breaker, {len(told)} calls: requests that the failing model saw", asked, 1.2 * len(told) + FLOOR, "")
+        Line(
+            f"no breaker, {len(told)} calls: requests that the failing model saw",
+            asked,
+            1.2 * len(told) + FLOOR * stand.workers,
+            "",
+        )
     ]
 
 
@@ -265,14 +280,14 @@ async def raced(stand: Stand) -> list[Line]:
 
 async def outage(stand: Stand) -> list[Line]:
     """One caller through an outage and out of it."""
-    await stand.mend("mended")
-    await stand.dying.be("refuses")
     caller = await Caller.at(stand.gateway.port)
+    await stand.mend("mended", caller)
+    await stand.dying.be("refuses")
     while not (await caller.ask("mended")).took_s < LATENCY_S + 0.05:  # retries of the first few
         pass
     pairs = [(await caller.ask("mended"), await caller.ask("standby")) for _ in range(40)]
     through_ms, alone_ms = (sorted(1000 * each.took_s for each in told) for told in zip(*pairs, strict=True))
-    probes = await stand.mend("mended")
+    probes = await stand.mend("mended", caller)
     after = [await caller.ask("mended") for _ in range(10)]
     caller.close()
     return [
@@ -300,10 +315,16 @@ def gateway_of(folder: Path, ports: dict[str, int]) -> Program:
     return Program("penstock", [sys.executable, *words], {"PYTHONPATH": str(ROOT / "src")})
 
 
-async def measure(folder: Path, gateway_core: int, load_core: int) -> list[Line]:
+async def measure(folder: Path, gateway_core: int, load_core: int, workers: int) -> list[Line]:
     dying, standby = Provider(), Provider()
     await standby.be("answers")
-    ports = {"GATEWAY": free_port(), "DYING": dying.port, "STANDBY": standby.port, "HEALTHY": free_port()}
+    ports = {
+        "GATEWAY": free_port(),
+        "DYING": dying.port,
+        "STANDBY": standby.port,
+        "HEALTHY": free_port(),
+        "WORKERS": workers,
+    }
     lines = []
     with ExitStack() as stack:
         words = [sys.executable, "-m", "bench.upstream", str(ports["HEALTHY"]), "answer"]
@@ -311,7 +332,7 @@ async def measure(folder: Path, gateway_core: int, load_core: int) -> list[Line]
         stack.enter_context(Server(healthy, core=load_core, port=ports["HEALTHY"], folder=folder))
         program = gateway_of(folder, ports)
         gateway = stack.enter_context(Server(program, core=gateway_core, port=ports["GATEWAY"], folder=folder))
-        stand = Stand(gateway, dying, load_core)
+        stand = Stand(gateway, dying, load_core, workers)
         for trouble in TROUBLES:
             lines += await dead_primary(stand, trouble)
         lines += await retried(stand) + await raced(stand) + await outage(stand)
@@ -330,10 +351,13 @@ def table(lines: Sequence[Line]) -> str:
 
 
 def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--workers", type=int, default=1, help="worker processes of the gateway (default: 1)")
+    workers = parser.parse_args().workers
     cores = sorted(os.sched_getaffinity(0))
     os.sched_setaffinity(0, {cores[-1]})
     with tempfile.TemporaryDirectory() as folder:
-        lines = uvloop.run(measure(Path(folder), cores[0], cores[-1]))
+        lines = uvloop.run(measure(Path(folder), cores[0], cores[-1], workers))
     print(table(lines))
     return 0 if all(line.reached for line in lines) else 1
 
