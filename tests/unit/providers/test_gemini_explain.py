@@ -48,6 +48,9 @@ OVERLOADED = body(503, "UNAVAILABLE", "The model is overloaded. Please try again
 NO_MODEL = body(404, "NOT_FOUND", "models/gemini-9 is not found for API version v1beta.")
 NOT_ALLOWED = body(403, "PERMISSION_DENIED", "Method doesn't allow unregistered callers.")
 NO_CREDIT = body(402, "RESOURCE_EXHAUSTED", "Your prepay credits are depleted.")
+# github.com/google-gemini/deprecated-generative-ai-python/issues/692, 2026-11-21
+NO_FILE = body(403, "PERMISSION_DENIED", "You do not have permission to access the File abc or it may not exist.")
+# github.com/expectedparrot/edsl/issues/1907, 2026-11-21
 NOT_READY = body(400, "FAILED_PRECONDITION", "The File abc is not in an ACTIVE state and usage is not allowed.")
 TOO_LONG = body(400, "INVALID_ARGUMENT", "The input token count (9) exceeds the maximum number of tokens allowed (8).")
 ODD = body(400, "INVALID_ARGUMENT", "Invalid value at 'contents[0].role'.", {"@type": f"{RPC}BadRequest"})
@@ -63,6 +66,7 @@ ODD = body(400, "INVALID_ARGUMENT", "Invalid value at 'contents[0].role'.", {"@t
         (403, NOT_ALLOWED, UpstreamMisconfigured),
         (404, NO_MODEL, UpstreamMisconfigured),
         (400, NOT_READY, UpstreamRejected),
+        (403, NO_FILE, UpstreamRejected),
         (400, ODD, UpstreamRejected),
         (400, TOO_LONG, InputTooLong),
         (429, NO_QUOTA, UpstreamRateLimited),

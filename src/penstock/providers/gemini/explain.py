@@ -20,8 +20,10 @@ from penstock.core.errors import (
 from penstock.core.ports import Headers
 from penstock.providers.explain import explain
 
-# The caller's file is not ready yet, and has this status too (github.com/google-gemini/cookbook, File API, 2026-11-21).
-_FILE_WORDS = "ACTIVE state"
+# A file that the caller names: one that is not ready is a failed precondition too, and one that is gone (after two days)
+# a permission denied (github.com/expectedparrot/edsl/issues/1907 and
+# github.com/google-gemini/deprecated-generative-ai-python/issues/692, 2026-11-21).
+_FILE_WORDS = "he File "
 
 
 def explain_gemini(
@@ -29,7 +31,10 @@ def explain_gemini(
 ) -> PenstockError:
     """As ``explain``, with the body's ``google.rpc`` facts read: whose fault a 400 is, and how long a 429 lasts."""
     error = explain(status, headers, body, secret=secret, now_s=now_s)
-    if isinstance(error, UpstreamRejected):
+    if isinstance(error, UpstreamMisconfigured):
+        if _blames_file(_error_in(body)):
+            return explain(400, headers, body, secret=secret, now_s=now_s)
+    elif isinstance(error, UpstreamRejected):
         if _blames_account(_error_in(body)):
             return UpstreamMisconfigured(
                 f"The provider refused this gateway (HTTP {status}): its operator must check key, billing and region."
@@ -39,10 +44,14 @@ def explain_gemini(
     return error
 
 
+def _blames_file(told: dict[str, Any]) -> bool:
+    return _FILE_WORDS in str(told.get("message"))
+
+
 def _blames_account(told: dict[str, Any]) -> bool:
     """A key that is wrong or expired is a 400, and so is a region or a project without billing."""
     if told.get("status") == "FAILED_PRECONDITION":
-        return _FILE_WORDS not in str(told.get("message"))
+        return not _blames_file(told)
     return any(str(detail.get("reason")).startswith("API_KEY_") for detail in _details(told))
 
 
