@@ -288,6 +288,8 @@ def test_a_seed_fits_into_32_bits(seed: int, sent: int) -> None:
         ("gemini-2.5-flash", Thinking(effort="none"), {"thinkingBudget": 0}),
         ("gemini-2.5-flash", Thinking(effort="high"), {"thinkingBudget": 24576}),
         ("gemini-2.5-flash", Thinking(budget_tokens=64_000), {"thinkingBudget": 24576}),
+        ("gemini-2.5-pro", Thinking(), {"thinkingBudget": -1}),
+        ("gemini-2.5-pro", Thinking(budget_tokens=64), {"thinkingBudget": 128}),
         ("gemini-2.5-pro", Thinking(effort="medium", budget_tokens=64_000), {"thinkingBudget": 32768}),
         ("publishers/google/models/gemini-2.5-pro", Thinking(effort="low"), {"thinkingBudget": 1024}),
         ("gemini-2.0-flash", Thinking(effort="none"), None),

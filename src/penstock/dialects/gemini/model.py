@@ -81,8 +81,7 @@ class Model:
             return min(budget, _MOST_TOKENS)
         if budget == 0:
             self.refuse(call, "reasoning_effort")
-            return _LEAST_TOKENS_PRO
-        return min(budget, _MOST_TOKENS_PRO)
+        return budget if budget == _AUTOMATIC_BUDGET else min(max(budget, _LEAST_TOKENS_PRO), _MOST_TOKENS_PRO)
 
 
 def _generation(name: str) -> float:

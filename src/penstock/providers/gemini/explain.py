@@ -23,7 +23,7 @@ from penstock.providers.explain import explain
 # A file that the caller names: one that is not ready is a failed precondition too, and one that is gone (after two days)
 # a permission denied (github.com/expectedparrot/edsl/issues/1907 and
 # github.com/google-gemini/deprecated-generative-ai-python/issues/692, 2026-11-21).
-_FILE_WORDS = "he File "
+_FILE_WORDS = "the file "
 
 
 def explain_gemini(
@@ -45,7 +45,7 @@ def explain_gemini(
 
 
 def _blames_file(told: dict[str, Any]) -> bool:
-    return _FILE_WORDS in str(told.get("message"))
+    return _FILE_WORDS in str(told.get("message")).lower()
 
 
 def _blames_account(told: dict[str, Any]) -> bool:
