@@ -94,7 +94,7 @@ class Relay:
         events: list[Event] = []
         try:
             self._reader.read(data, events)
-        except UpstreamMalformed as error:
+        except PenstockError as error:  # malformed, or blocked by the provider
             self._push(events)
             self._break(error)
             return
@@ -111,7 +111,7 @@ class Relay:
         events: list[Event] = []
         try:
             self._reader.flush(events)
-        except UpstreamMalformed as error:
+        except PenstockError as error:
             self._break(error if self._framed else UpstreamCut(_ENDED_EARLY))
             return
         self._push(events)

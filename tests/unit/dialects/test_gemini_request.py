@@ -346,13 +346,13 @@ def test_what_it_cannot_do_is_left_out_where_the_caller_allows_it(
     assert call.trail.dropped == (param,)
 
 
-def test_names_of_users_and_pictures_of_the_system_cannot_be_said() -> None:
+def test_pictures_of_the_system_cannot_be_said_and_names_of_users_are_a_hint() -> None:
     call = make_call(drop_unsupported=True)
     picture = Image(place=Url("https://example.com/a.png"))
     system = Message(role="system", parts=(Text(text="Be brief."), picture))
     found = ask(system, Message(role="user", parts=(Text(text="Hello"),), name="ada"), call=call)
     assert found["systemInstruction"] == {"parts": [{"text": "Be brief."}]}
-    assert call.trail.dropped == ("messages", "messages[].name")
+    assert call.trail.dropped == ("messages",)
 
 
 def test_a_tool_that_was_left_out_is_not_chosen_and_thoughts_are_few_where_they_cannot_be_none() -> None:

@@ -64,8 +64,6 @@ class ContentWriter:
     def write(self, conversation: Conversation) -> None:
         """Write all messages. Raises ``UnsupportedParameter``, ``InvalidParameter``."""
         for message in conversation.messages:
-            if message.name:
-                self._model.refuse(self._call, "messages[].name")
             if message.role in {"system", "developer"}:
                 for part in message.parts:
                     if isinstance(part, Text):
