@@ -144,7 +144,7 @@ class _Writer:
         if not parts:
             return ""
         first = parts[0]
-        return first.text if len(parts) == 1 and isinstance(first, Text) else self._parts(parts)
+        return first.text if len(parts) == 1 and isinstance(first, Text) else self._parts(parts) or ""
 
     def _parts(self, parts: Sequence[Part]) -> list[dict[str, object]]:
         written = []
