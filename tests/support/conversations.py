@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
 from hypothesis import strategies as st
@@ -162,6 +163,7 @@ def _turns(draw: st.DrawFn, can: Sayable) -> tuple[Message, ...]:
     return tuple(messages)
 
 
+@cache
 def _tools(can: Sayable) -> st.SearchStrategy[list[Tool]]:
     tool = st.builds(
         Tool,
@@ -176,12 +178,14 @@ def _tools(can: Sayable) -> st.SearchStrategy[list[Tool]]:
     return st.lists(plain, max_size=3, unique_by=lambda tool: tool.name)
 
 
+@cache
 def _formats() -> st.SearchStrategy[JsonFormat]:
     strict = st.sampled_from((None, True, False))
     typed = st.builds(JsonFormat, schema=st.just(SCHEMA), name=idents, description=st.just("") | texts, strict=strict)
     return st.just(JsonFormat()) | typed
 
 
+@cache
 def _thinking(can: Sayable) -> st.SearchStrategy[Thinking]:
     shown = st.sampled_from((None, True, False)) if can.thinking_shown else st.none()
     efforts = st.builds(Thinking, effort=st.sampled_from(can.efforts), shown=shown) if can.efforts else st.nothing()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, Literal, TypeAlias
 
 from hypothesis import strategies as st
@@ -91,10 +92,12 @@ idents = st.text("abcdefghijklmnopqrstuvwxyz0123456789_-", min_size=1, max_size=
 _BASE64 = st.sampled_from(("aGk=", "iVBORw0KGgo=", "AAAA"))
 
 
+@cache
 def cached(can: Sayable) -> st.SearchStrategy[str]:
     return st.sampled_from(("", "", *can.cache_points))
 
 
+@cache
 def text_parts(can: Sayable) -> st.SearchStrategy[Text]:
     return st.builds(Text, text=texts, cached_for=cached(can))
 
@@ -108,6 +111,7 @@ def _places(kinds: Sequence[PlaceKind], media_type: str) -> st.SearchStrategy[Pl
     return st.one_of([some[kind] for kind in kinds])
 
 
+@cache
 def images(can: Sayable) -> st.SearchStrategy[Image]:
     details = st.sampled_from(("", "low", "high") if can.details else ("",))
     return st.builds(Image, place=_places(can.images, "image/png"), detail=details, cached_for=cached(can))
@@ -126,6 +130,7 @@ def _documents(draw: st.DrawFn, can: Sayable) -> Document:
     )
 
 
+@cache
 def asked_parts(can: Sayable) -> st.SearchStrategy[list[Part]]:
     """What a user says."""
     kinds: list[st.SearchStrategy[Any]] = [text_parts(can)]

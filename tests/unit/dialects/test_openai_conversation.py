@@ -27,7 +27,7 @@ from penstock.core.conversation import (
     ToolUse,
     Url,
 )
-from penstock.core.errors import InvalidParameter
+from penstock.core.errors import InvalidParameter, MalformedJson
 from penstock.dialects.openai.sides import ChatCaller
 from support.calls import make_call
 
@@ -290,3 +290,12 @@ def test_what_is_wrong_is_named(fields: dict[str, Any], param: str) -> None:
     assert caught.value.param == param
     assert f"`{param}`" in caught.value.message
     assert "of another type" not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    "messages", [b'[{"role":"user","content":"\\ud800"}]', b'[{"role":"user","content":[{"type":"\\ud800"}]}]']
+)
+def test_a_text_that_is_none_is_malformed(messages: bytes) -> None:
+    call = make_call(fields={"messages": Raw(messages)})
+    with pytest.raises(MalformedJson):
+        ChatCaller().conversation(call)

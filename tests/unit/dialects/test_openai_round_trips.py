@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from penstock.core.call import Usage
 from penstock.core.conversation import Conversation, Item, PartEnded, Reply, Text, Thought
-from penstock.core.errors import UpstreamMalformed
+from penstock.core.errors import InvalidRequest, UpstreamMalformed
 from penstock.dialects.json_body import read_object
 from penstock.dialects.openai.sides import ChatCaller, ChatProvider
 from penstock.dialects.sse import SseSplitter
@@ -54,7 +54,7 @@ ANSWERED = Sayable(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(conversations(ASKED))
 def test_a_conversation_is_asked_as_it_was_meant(conversation: Conversation) -> None:
     body = PROVIDER.request(conversation, make_call())
@@ -88,7 +88,7 @@ def test_a_stream_is_told_as_it_was_meant(items: list[Item]) -> None:
     assert (reader.read(b"[DONE]"), reader.done) == ([], True)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(item_sequences(), st.booleans())
 def test_any_stream_can_be_told(items: list[Item], legacy: bool) -> None:  # noqa: FBT001 - drawn
     body: dict[str, Any] = {"messages": [], "functions": []} if legacy else {"messages": []}
@@ -115,6 +115,7 @@ def test_any_reply_can_be_told_and_its_thoughts_come_back(reply: Reply) -> None:
     assert [thought for thought in back if thought.signer in ("anthropic", "gemini")] == signed
 
 
+@settings(max_examples=50, deadline=None)
 @given(item_sequences())
 def test_folding_a_stream_needs_no_mark_between_parts_that_differ(items: list[Item]) -> None:
     plain = [item for item in items if not isinstance(item, PartEnded)]
@@ -123,7 +124,7 @@ def test_folding_a_stream_needs_no_mark_between_parts_that_differ(items: list[It
         assert reply_of(plain) == reply_of(items)
 
 
-# --- what a provider may send ----------------------------------------------------------------------------------------
+# --- what anyone may send --------------------------------------------------------------------------------------------
 
 SCRAPS = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats(allow_nan=False) | st.text(max_size=8),
@@ -135,7 +136,8 @@ SCRAPS = st.recursive(
                 "arguments", "input", "id", "type", "text", "thinking", "thinking_blocks", "signature", "data",
                 "reasoning", "reasoning_content", "finish_reason", "usage", "prompt_tokens", "completion_tokens",
                 "prompt_tokens_details", "cached_tokens", "error", "model", "extra_content", "google",
-                "thought_signature", "function_call",
+                "thought_signature", "function_call", "role", "image_url", "url", "input_audio", "format", "file",
+                "file_data", "file_id", "tool_call_id", "cache_control", "ttl",
             )
         ),
         inner,
@@ -197,3 +199,35 @@ def test_a_reply_of_anything_is_a_reply_or_malformed(body: bytes) -> None:
     except UpstreamMalformed:
         return
     assert read_object(CALLER.reply(reply, make_call(), reply.usage or UNUSED))
+
+
+PARTS = [
+    {"type": "text", "text": "Hi", "cache_control": {"ttl": "1h"}},
+    {"type": "image_url", "image_url": {"url": "data:image/png;base64,aGk=", "detail": "low"}},
+    {"type": "input_audio", "input_audio": {"data": "aGk=", "format": "wav"}},
+    {"type": "file", "file": {"file_data": "aGk=", "file_id": "f", "filename": "a"}},
+]
+FUNCTION = {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}, "strict": True}}
+BODY = {
+    "messages": [
+        {"role": "user", "content": PARTS},
+        {"role": "assistant", **SAID},
+        {"role": "tool", "tool_call_id": "c", "content": "9"},
+    ],
+    "tools": [FUNCTION, {"type": "custom", "custom": {"name": "c", "format": {"type": "text"}}}],
+    "tool_choice": {"type": "allowed_tools", "allowed_tools": {"mode": "auto", "tools": [FUNCTION]}},
+    "response_format": {"type": "json_schema", "json_schema": {"name": "a", "schema": {}}},
+    "stop": ["a"],
+    "modalities": ["text"],
+}
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.fixed_dictionaries({key: st.just(value) | near(value) for key, value in BODY.items()}))
+def test_any_request_is_read_or_refused(body: dict[str, Any]) -> None:
+    call = make_call(body, drop_unsupported=True)
+    try:
+        conversation = CALLER.conversation(call)
+    except InvalidRequest:
+        return
+    assert read_object(PROVIDER.request(conversation, call))

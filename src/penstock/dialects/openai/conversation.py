@@ -31,6 +31,7 @@ from penstock.core.conversation import (
 )
 from penstock.core.errors import InvalidParameter
 from penstock.dialects.explain import explain, wrong
+from penstock.dialects.json_body import malformed
 from penstock.dialects.openai.parts import KINDS, CacheControl, decode_part, read_part
 from penstock.dialects.openai.request import MUST_BE
 from penstock.dialects.openai.said import Said, ToolCall
@@ -169,11 +170,14 @@ _decode = msgspec.json.Decoder(_Asked).decode
 
 
 def read_conversation(call: Call) -> Conversation:
-    """What ``call.fields`` ask. Raises ``InvalidParameter``."""
+    """What ``call.fields`` ask. Raises ``InvalidParameter``, and ``MalformedJson`` for a text that is none."""
+    body = msgspec.json.encode(call.fields)
     try:
-        asked = _decode(msgspec.json.encode(call.fields))
+        asked = _decode(body)
     except msgspec.ValidationError as error:
         raise explain(str(error), _EXPECTED) from None
+    except msgspec.DecodeError as error:
+        raise malformed(body, error) from None
     unread = {name: raw for name, raw in call.fields.items() if name not in _KNOWN and bytes(raw) not in _NOTHING}
     if set(asked.modalities or ()) - {"text"}:
         unread["modalities"] = call.fields["modalities"]
@@ -238,6 +242,8 @@ class _Turns:
                 wire = decode_part(raw)
             except msgspec.ValidationError as error:
                 raise explain(str(error), _EXPECTED, place) from None
+            except msgspec.DecodeError as error:
+                raise malformed(raw, error) from None
             if (part := read_part(wire)) is not None:
                 parts.append(part)
             elif wire.type in KINDS:

@@ -84,8 +84,6 @@ def write_part(part: Part) -> dict[str, object] | None:
     """``part`` on the wire; ``None`` where a part cannot say it."""
     if isinstance(part, Text):
         return {"type": "text", "text": part.text}
-    if isinstance(part, Refusal):
-        return {"type": "refusal", "refusal": part.text}
     if isinstance(part, Image) and not isinstance(part.place, Stored):
         image = {"url": _address(part.place)}
         return {"type": "image_url", "image_url": image | {"detail": part.detail} if part.detail else image}
@@ -128,10 +126,8 @@ def _file_place(file: _File) -> Place | None:
     return _place(data) if named else Inline("", data)
 
 
-def _address(place: Place) -> str:
-    if isinstance(place, Inline):
-        return f"data:{place.media_type};base64,{place.data}"
-    return place.url if isinstance(place, Url) else place.file_id
+def _address(place: Url | Inline) -> str:
+    return place.url if isinstance(place, Url) else f"data:{place.media_type};base64,{place.data}"
 
 
 def _thinking(said: Any) -> str:
