@@ -131,6 +131,14 @@ def test_a_signature_of_a_call_goes_back_to_who_gave_it(signer: str, kept: bool)
     assert extra == ({"google": {"thought_signature": "s"}} if kept else None)
 
 
+def test_an_id_that_is_too_long_is_cut_alike_on_both_sides() -> None:
+    use_id = "x" * 40 + "1"
+    use = said("assistant", ToolUse(id=use_id, name="a", arguments="{}"))
+    told = messages(use, said("tool", ToolResult(id=use_id, parts=()), Text(text="Go on.")))
+    assert told[0]["tool_calls"][0]["id"] == told[1]["tool_call_id"] == "x" * 39 + "1"
+    assert told[2] == {"role": "user", "content": "Go on."}
+
+
 def test_documents_are_files_and_words() -> None:
     pdf = Inline("application/pdf", "aGk=")
     (told,) = messages(

@@ -166,11 +166,11 @@ def test_a_name_that_is_said_again_begins_nothing() -> None:
 
 def test_calls_without_ids_and_of_old_and_signed() -> None:
     assert read(call({"name": "a", "arguments": {"x": 1}}))[1:] == [
-        ToolBegun(slot=0, id="c-1_0", name="a"),
+        ToolBegun(slot=0, id="call_c-1_0", name="a"),
         ToolGrown(0, '{"x":1}'),
     ]
     old = [chunk({"function_call": {"name": "a", "arguments": ""}}), chunk({"function_call": {"arguments": "{}"}})]
-    assert read(*old)[1:] == [ToolBegun(slot=0, id="c-1_0", name="a"), ToolGrown(0, "{}")]
+    assert read(*old)[1:] == [ToolBegun(slot=0, id="call_c-1_0", name="a"), ToolGrown(0, "{}")]
     google = {"google": {"thought_signature": "s"}}
     (begun,) = read(call({"name": "a"}, id="1", extra_content=google))[1:]
     assert begun == ToolBegun(slot=0, id="1", name="a", signature="s", signer="openai")

@@ -77,13 +77,13 @@ def test_the_first_of_several_choices_is_the_answer() -> None:
         ),
         (  # arguments as an object, and no id, as of servers at home
             {"tool_calls": [{"function": {"name": "a", "arguments": {"x": 1}}}]},
-            (ToolUse(id="c-1_0", name="a", arguments='{"x":1}'),),
+            (ToolUse(id="call_c-1_0", name="a", arguments='{"x":1}'),),
         ),
         (
             {"tool_calls": [FUNCTION | {"extra_content": {"google": {"thought_signature": "sig"}}}]},
             (ToolUse(id="1", name="a", arguments="{}", signature="sig", signer="openai"),),
         ),
-        ({"function_call": {"name": "a", "arguments": "{}"}}, (ToolUse(id="c-1_0", name="a", arguments="{}"),)),
+        ({"function_call": {"name": "a", "arguments": "{}"}}, (ToolUse(id="call_c-1_0", name="a", arguments="{}"),)),
     ],
 )
 def test_what_was_said(message: dict[str, Any], parts: tuple[Part, ...]) -> None:

@@ -32,8 +32,11 @@ from penstock.dialects.translation import leave_out
 # What Gemini's compatible API takes `low` and `medium` for (ai.google.dev/gemini-api/docs/openai, 2026-11-21).
 _LOW_TOKENS, _MEDIUM_TOKENS = 1024, 8192
 # One name for both, for many services know `developer` not (DeepSeek, github.com/num-scope/pix/issues/34; Qwen,
-# github.com/DayuanJiang/next-ai-draw-io/issues/304), and OpenAI takes either for the same; all 2026-11-21.
-_ROLES = {"developer": "system"}
+# github.com/DayuanJiang/next-ai-draw-io/issues/304), and OpenAI takes either for the same; all 2026-11-21. Of a turn of
+# tools, what is left beside the results is the user's.
+_ROLES = {"developer": "system", "tool": "user"}
+# OpenAI takes no longer id of a tool's call (github.com/Portkey-AI/gateway/issues/1062, 2026-11-21).
+_ID_LENGTH = 40
 
 
 def compose(conversation: Conversation, call: Call, provider: str) -> dict[str, object]:
@@ -115,7 +118,7 @@ class _Writer:
         content = self._content(texts)
         if result.failed and not content:
             content = "The tool failed."  # nothing but its words says so
-        self._written.append({"role": "tool", "tool_call_id": result.id, "content": content})
+        self._written.append({"role": "tool", "tool_call_id": result.id[-_ID_LENGTH:], "content": content})
         self._shown += self._parts(others)
 
     def _message(self, message: Message, parts: Sequence[Part]) -> None:
@@ -169,6 +172,7 @@ def _is_ours(thought: Thought) -> bool:
 def _call(call: ToolUse) -> dict[str, object]:
     # A signature came from Gemini's compatible API, which is the one that gives any.
     written = write_call(call, vendor="google")
+    written["id"] = call.id[-_ID_LENGTH:]
     if call.signer != SIGNER:
         written.pop("extra_content", None)
     return written

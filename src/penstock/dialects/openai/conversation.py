@@ -40,6 +40,7 @@ from penstock.dialects.openai.said import Said, ToolCall
 # of the answer, and how it is sent. `store` is the wish to find the answer at OpenAI's later.
 _HINTS = frozenset(
     (
+        "cache_control",
         "metadata",
         "prediction",
         "prompt_cache_key",

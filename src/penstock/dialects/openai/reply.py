@@ -14,7 +14,7 @@ from penstock.dialects.openai.parts import decode_part, read_part
 from penstock.dialects.openai.response import WireUsage, read_usage, refuse_error
 from penstock.dialects.openai.said import SIGNER, Said, ToolCall, write_call, write_thoughts
 
-# `model_length` is Mistral's word (docs.mistral.ai/api, 2026-11-21).
+# `model_length` is Mistral's word (docs.rs/crate/mistral-openapi-client, 2026-11-21).
 _FINISHES: dict[str, Finish] = {
     "length": "length",
     "model_length": "length",
@@ -22,8 +22,8 @@ _FINISHES: dict[str, Finish] = {
     "function_call": "tools",
     "content_filter": "filtered",
 }
-# The answer broke off: Mistral's and OpenRouter's word, and DeepSeek's (docs.mistral.ai/api,
-# openrouter.ai/docs/api-reference/errors, api-docs.deepseek.com/api/create-chat-completion, 2026-11-21).
+# The answer broke off: Mistral's word, and DeepSeek's (docs.rs/crate/mistral-openapi-client, docs.rs/crate/ds-api,
+# 2026-11-21).
 _BROKEN = frozenset(("error", "insufficient_system_resource"))
 # What has no word of its own: a pause waits for the caller as an end does, and a full context ends as a cap does.
 FINISH_REASONS: dict[Finish, str] = {
@@ -115,8 +115,8 @@ def tool_calls(said: Said) -> list[ToolCall]:
 
 
 def call_id(call: ToolCall, reply_id: str, slot: int) -> str:
-    """The id of a tool call, made where a local server gives none."""
-    return call.id or f"{reply_id or 'call'}_{slot}"
+    """The id of a tool call, made where a local server gives none: a short one, unlike those of other answers."""
+    return call.id or f"call_{reply_id[-24:]}_{slot}"
 
 
 def _read_parts(said: Said, reply_id: str) -> list[Part]:

@@ -92,4 +92,5 @@ class ChatProvider:
 
 def _is_legacy(call: Call) -> bool:
     """Whether the caller asked with ``functions``, and knows no ``tool_calls``."""
-    return "functions" in call.fields and "tools" not in call.fields
+    functions, tools = (bytes(call.fields.get(name, b"null")) for name in ("functions", "tools"))
+    return functions != b"null" and tools == b"null"
