@@ -38,7 +38,7 @@ CAT_URL = {"type": "image_url", "image_url": {"url": "data:image/png;base64,aGk=
 
 def provider(**changes: Any) -> ChatProvider:
     plain = {"max_output_tokens": None, "max_tokens_field": "max_tokens", "asks_usage": True}
-    return ChatProvider("m-1", "service", **(plain | changes))
+    return ChatProvider("m-1", provider="service", **(plain | changes))
 
 
 def request(conversation: Conversation, **changes: Any) -> dict[str, Any]:

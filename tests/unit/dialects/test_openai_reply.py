@@ -13,7 +13,7 @@ from penstock.core.errors import UpstreamMalformed
 from penstock.dialects.openai.sides import ChatCaller, ChatProvider
 from support.calls import make_call
 
-SIDE = ChatProvider("m-1", "service", max_output_tokens=None, max_tokens_field="max_tokens", asks_usage=True)
+SIDE = ChatProvider("m-1", provider="service", max_output_tokens=None, max_tokens_field="max_tokens", asks_usage=True)
 FUNCTION = {"id": "1", "type": "function", "function": {"name": "a", "arguments": "{}"}}
 
 

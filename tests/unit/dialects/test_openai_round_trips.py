@@ -22,7 +22,7 @@ from support.sayable import Sayable
 
 CALLER = ChatCaller(now_s=lambda: 1_795_219_200.0)
 PROVIDER = ChatProvider(
-    "m-1", "service", max_output_tokens=None, max_tokens_field="max_completion_tokens", asks_usage=True
+    "m-1", provider="service", max_output_tokens=None, max_tokens_field="max_completion_tokens", asks_usage=True
 )
 UNUSED = Usage()
 

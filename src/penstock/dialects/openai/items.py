@@ -77,7 +77,7 @@ class ChunkItems:
         self.done = False
         self._begun = self._ended = self._refused = False
         self._id = ""
-        # The thought that goes on: "" none, else what it is signed with when it is over.
+        # Whether a thought goes on, and whether it is one to be given back.
         self._thinking = False
         self._given_back = False
         self._ids: list[str] = []

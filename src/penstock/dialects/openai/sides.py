@@ -57,8 +57,8 @@ class ChatProvider:
     def __init__(
         self,
         model_id: str,
-        provider: str,
         *,
+        provider: str,
         max_output_tokens: int | None,
         max_tokens_field: str,
         asks_usage: bool,
