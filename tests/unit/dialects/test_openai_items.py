@@ -284,3 +284,10 @@ def test_who_asked_with_functions_is_told_of_one() -> None:
         {},
     ]
     assert written(*CALLS, body=body)[-1]["choices"][0]["finish_reason"] == "function_call"
+
+
+def test_a_refusal_in_words_is_no_filter() -> None:
+    told = written(Begun(), RefusalGrown("No."), Ended(finish="refused"))
+    assert [chunk["choices"][0]["delta"].get("refusal") for chunk in told] == [None, "No.", None]
+    assert told[-1]["choices"][0]["finish_reason"] == "stop"
+    assert written(Ended(finish="refused"))[-1]["choices"][0]["finish_reason"] == "content_filter"

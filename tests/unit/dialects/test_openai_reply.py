@@ -211,3 +211,12 @@ def test_who_asked_with_functions_is_answered_with_one() -> None:
 )
 def test_why_it_ended_in_openais_words(finish: str, reason: str) -> None:
     assert written(finish=finish)["choices"][0]["finish_reason"] == reason
+
+
+def test_a_refusal_in_words_is_no_filter() -> None:
+    choice = written(Refusal(text="No."), finish="refused")["choices"][0]
+    assert (choice["finish_reason"], choice["message"]["refusal"], choice["message"]["content"]) == (
+        "stop",
+        "No.",
+        None,
+    )

@@ -27,12 +27,11 @@ from penstock.core.conversation import (
 )
 from penstock.core.errors import UpstreamMalformed
 from penstock.dialects.openai.reply import (
-    FINISH_REASONS,
     call_id,
-    legacy_reason,
     read_content,
     read_finish,
     tool_calls,
+    write_finish,
     write_usage,
 )
 from penstock.dialects.openai.response import WireUsage, read_usage, refuse_error
@@ -199,6 +198,7 @@ class ItemChunks:
         self._envelope = envelope
         self._include_usage = include_usage
         self._legacy = legacy
+        self._refused = False
         self._freeform: dict[int, bool] = {}
         self._thought: list[str] = []
 
@@ -212,14 +212,14 @@ class ItemChunks:
         elif isinstance(item, ToolBegun | ToolGrown):
             delta = self._call(item)
         elif isinstance(item, RefusalGrown):
+            self._refused = True
             delta = {"refusal": item.text}
         elif isinstance(item, Begun):
             delta = {"role": "assistant", "content": "", "refusal": None}
             if item.id:
                 self._envelope = self._envelope | {"id": item.id}
         elif isinstance(item, Ended):
-            reason = FINISH_REASONS[item.finish]
-            return self._chunk({}, legacy_reason(reason) if self._legacy else reason)
+            return self._chunk({}, write_finish(item.finish, legacy=self._legacy, refused=self._refused))
         if not isinstance(item, ThoughtGrown | Used):
             self._thought.clear()
         return b"" if delta is None else self._chunk(delta)

@@ -26,7 +26,7 @@ _FINISHES: dict[str, Finish] = {
 # 2026-11-21).
 _BROKEN = frozenset(("error", "insufficient_system_resource"))
 # What has no word of its own: a pause waits for the caller as an end does, and a full context ends as a cap does.
-FINISH_REASONS: dict[Finish, str] = {
+_REASONS: dict[Finish, str] = {
     "stop": "stop",
     "length": "length",
     "tools": "tool_calls",
@@ -143,19 +143,24 @@ def write_reply(reply: Reply, *, envelope: dict[str, object], usage: Usage, lega
     message: dict[str, object] = {"role": "assistant", "content": text or (None if calls or refusal else "")}
     message["refusal"] = refusal or None
     message |= write_thoughts([part for part in reply.parts if isinstance(part, Thought)])
-    reason = FINISH_REASONS[reply.finish]
     if calls and legacy:
         message["function_call"] = {"name": calls[0].name, "arguments": calls[0].arguments}
-        reason = legacy_reason(reason)
     elif calls:
         message["tool_calls"] = [write_call(call) for call in calls]
+    reason = write_finish(reply.finish, legacy=legacy, refused=bool(refusal))
     choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": reason}
     return msgspec.json.encode(envelope | {"choices": [choice], "usage": write_usage(usage)})
 
 
-def legacy_reason(reason: str) -> str:
-    """``reason`` as it is told to callers that asked with ``functions``."""
-    return "function_call" if reason == "tool_calls" else reason
+def write_finish(finish: Finish, *, legacy: bool, refused: bool) -> str:
+    """Why an answer ended, in OpenAI's words.
+
+    One that ``refused`` in words has come to its end; the SDK takes `content_filter` for an error (openai 3.3.1,
+    ``lib/_parsing/_completions.py``).
+    """
+    if legacy and finish == "tools":
+        return "function_call"
+    return "stop" if refused and finish == "refused" else _REASONS[finish]
 
 
 def write_usage(usage: Usage) -> dict[str, object]:
