@@ -55,8 +55,36 @@ def test_the_facts_of_a_completion() -> None:
 )
 def test_reasoning_that_is_counted_beside_the_output_is_output(total: Any, details: Any, output_tokens: int) -> None:
     usage = {"prompt_tokens": 32, "completion_tokens": 9, "total_tokens": total, "completion_tokens_details": details}
-    assert read_completion(completion({"content": "Hi"}, usage=usage)).usage == Usage(32, output_tokens)
-    assert read_chunk(chunk(usage=usage)).usage == Usage(32, output_tokens)
+    for found in (
+        read_completion(completion({"content": "Hi"}, usage=usage)).usage,
+        read_chunk(chunk(usage=usage)).usage,
+    ):
+        assert found is not None
+        assert (found.input_tokens, found.output_tokens) == (32, output_tokens)
+
+
+@pytest.mark.parametrize(
+    ("said", "cached", "written", "reasoning"),
+    [
+        ({"prompt_tokens_details": {"cached_tokens": 80, "cache_write_tokens": 20}}, 80, 20, 0),
+        ({"completion_tokens_details": {"reasoning_tokens": 30, "audio_tokens": 0}}, 0, 0, 30),
+        ({"prompt_cache_hit_tokens": 64, "prompt_cache_miss_tokens": 36}, 64, 0, 0),
+        ({"prompt_cache_hit_tokens": 64, "prompt_tokens_details": {"cached_tokens": 60}}, 60, 0, 0),
+        ({"prompt_tokens_details": {"cached_tokens": 80.0}}, 80, 0, 0),
+        ({"prompt_tokens_details": {"cached_tokens": 101}}, 100, 0, 0),  # a part is no more than the whole
+        ({"completion_tokens_details": {"reasoning_tokens": -1}}, 0, 0, 0),
+        ({"prompt_tokens_details": None, "completion_tokens_details": None}, 0, 0, 0),
+        ({"prompt_tokens_details": [], "completion_tokens_details": "none", "prompt_cache_hit_tokens": "all"}, 0, 0, 0),
+        ({"prompt_tokens_details": {"cached_tokens": "80"}}, 0, 0, 0),
+    ],
+)
+def test_what_was_cached_and_what_was_thought_is_told_apart(
+    said: dict[str, Any], cached: int, written: int, reasoning: int
+) -> None:
+    usage = {"prompt_tokens": 100, "completion_tokens": 40, "total_tokens": 140} | said
+    expected = Usage(100, 40, cached_tokens=cached, cache_write_tokens=written, reasoning_tokens=reasoning)
+    assert read_completion(completion({"content": "Hi"}, usage=usage)).usage == expected
+    assert read_chunk(chunk(usage=usage)).usage == expected
 
 
 def test_tool_calls_parts_refusals_and_missing_usage_are_read() -> None:

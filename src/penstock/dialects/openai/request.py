@@ -6,7 +6,6 @@ fields, content parts and tools that nobody here knows are passed on as they are
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
@@ -15,6 +14,7 @@ from msgspec import Meta, Raw, Struct
 from penstock.core.call import PromptRef
 from penstock.core.errors import InvalidParameter
 from penstock.core.tokens import estimate_json_tokens
+from penstock.dialects.explain import explain, wrong
 from penstock.dialects.json_body import malformed, read_object
 
 # Beside the messages, what a provider reads as input; of JSON about four bytes are a token.
@@ -24,7 +24,6 @@ _PROMPT_FIELDS = frozenset(("prompt_id", "prompt_version", "prompt_variables"))
 # An image, a sound or a file is counted at a flat rate, never by the length of its base64.
 MEDIA_TOKENS = 1000
 
-_INDEX = re.compile(r"\[\d+\]")
 _Count: TypeAlias = Annotated[int, Meta(ge=1)]
 _Name: TypeAlias = Annotated[str, Meta(min_length=1)]
 _Penalty: TypeAlias = Annotated[float, Meta(ge=-2, le=2)]
@@ -102,7 +101,7 @@ class _Chat(Struct):
 
 
 # What a parameter must be, for the message of its error; others are told that their type or value is wrong.
-_MUST_BE = {
+MUST_BE = {
     "model": "a non-empty string: the name of a model or route",
     "messages": "a non-empty array of message objects",
     "messages[]": "an object with a role and content",
@@ -256,17 +255,9 @@ def _tool_names(chat: _Chat) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _wrong(param: str, *, missing: bool = False) -> InvalidParameter:
-    words = _MUST_BE.get(_INDEX.sub("[]", param), "of another type")
-    fault = "is missing: it must be" if missing else "must be"
-    return InvalidParameter(f"`{param}` {fault} {words}.", param=param)
+def _wrong(param: str) -> InvalidParameter:
+    return wrong(param, MUST_BE)
 
 
 def _explain(problem: str, root: str = "") -> InvalidParameter:
-    """Our words for msgspec's ``problem - at `$.path``` (msgspec 0.22); ``root`` is what ``$`` stands for."""
-    what, _, where = problem.partition(" - at `$")
-    param = (root + where.removesuffix("`")).removeprefix(".").replace("[...]", "")
-    if what.startswith("Object missing required field `"):
-        name = what.removeprefix("Object missing required field `").removesuffix("`")
-        return _wrong(f"{param}.{name}" if param else name, missing=True)
-    return _wrong(param)
+    return explain(problem, MUST_BE, root)

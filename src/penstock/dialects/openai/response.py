@@ -20,26 +20,23 @@ MAX_TOKENS = 2**40
 _ENVELOPE = ("id", "object", "created", "service_tier", "system_fingerprint")
 
 
-class _Usage(Struct, gc=False):
+class _Details(Struct, gc=False):
+    cached_tokens: int | float | None = None
+    cache_write_tokens: int | float | None = None
+    reasoning_tokens: int | float | None = None
+
+
+class WireUsage(Struct, gc=False):
+    """Tokens as a provider counts them; ``details`` are read when somebody wants to know."""
+
     # Some count in floats, as JSON's numbers are.
     prompt_tokens: int | float | None = None
     completion_tokens: int | float | None = None
     total_tokens: Any = None
-    completion_tokens_details: Any = None
-
-    @property
-    def output_tokens(self) -> int | float | None:
-        """All output: xAI counts reasoning beside its completion tokens, as its total shows.
-
-        docs.x.ai/docs/key-information/consumption-and-rate-limits, as quoted in github.com/vercel/ai/pull/12425,
-        2026-11-21.
-        """
-        details = self.completion_tokens_details
-        reasoning = details.get("reasoning_tokens") if isinstance(details, dict) else None
-        output = self.completion_tokens or 0
-        if isinstance(reasoning, int) and self.total_tokens == (self.prompt_tokens or 0) + output + reasoning:
-            return output + reasoning
-        return self.completion_tokens
+    # DeepSeek's own word for what its details may leave out (api-docs.deepseek.com/guides/kv_cache, 2026-11-21).
+    prompt_cache_hit_tokens: Any = None
+    prompt_tokens_details: Raw = Raw()
+    completion_tokens_details: Raw = Raw()
 
 
 class _Function(Struct, gc=False):
@@ -67,7 +64,7 @@ class Completion(Struct, gc=False):
 
     choices: list[_Choice] = []
     model: Any = None
-    wire_usage: _Usage | None = msgspec.field(default=None, name="usage")
+    wire_usage: WireUsage | None = msgspec.field(default=None, name="usage")
     error: Raw = Raw()
 
     @property
@@ -84,7 +81,7 @@ class Completion(Struct, gc=False):
     @property
     def usage(self) -> Usage | None:
         """Tokens over all choices, where the provider says."""
-        return _usage(self.wire_usage)
+        return read_usage(self.wire_usage)
 
     @property
     def tool_names(self) -> tuple[str, ...]:
@@ -150,7 +147,7 @@ class Chunk(Struct, gc=False):
 
     model: str | None = None
     choices: list[ChunkChoice] | None = None
-    wire_usage: _Usage | None = msgspec.field(default=None, name="usage")
+    wire_usage: WireUsage | None = msgspec.field(default=None, name="usage")
     error: Raw = Raw()
 
     @property
@@ -162,14 +159,16 @@ class Chunk(Struct, gc=False):
     @property
     def usage(self) -> Usage | None:
         """Tokens so far, where the provider says."""
-        return _usage(self.wire_usage)
+        return read_usage(self.wire_usage)
 
 
 _decode_completion = msgspec.json.Decoder(Completion).decode
 _decode_all_said = msgspec.json.Decoder(_AllSaid).decode
 _decode_chunk = msgspec.json.Decoder(Chunk).decode
+_decode_details = msgspec.json.Decoder(_Details | None).decode
 _decode_fields = msgspec.json.Decoder(dict[str, Raw]).decode
 _encode = msgspec.json.encode
+_NO_DETAILS = _Details()
 
 
 def read_completion(body: bytes) -> Completion:
@@ -181,7 +180,7 @@ def read_completion(body: bytes) -> Completion:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         msg = "The provider's answer is not a chat completion."
         raise UpstreamMalformed(msg) from None
-    _refuse_error(completion.error)
+    refuse_error(completion.error)
     if not completion.choices:
         msg = "The provider's answer holds no choices."
         raise UpstreamMalformed(msg)
@@ -222,7 +221,7 @@ def read_chunk(payload: bytes) -> Chunk:
         msg = "The provider's stream holds an event that is not a chat completion chunk."
         raise UpstreamMalformed(msg) from None
     if len(chunk.error):
-        _refuse_error(chunk.error)
+        refuse_error(chunk.error)
     return chunk
 
 
@@ -297,19 +296,55 @@ def _holds(raw: Raw) -> bool:
     return bytes(raw) not in _NOTHING
 
 
-def _refuse_error(error: Raw) -> None:
+def refuse_error(error: Raw) -> None:
+    """Raise ``UpstreamMalformed`` for an ``error`` that says something."""
     if error and _holds(error):
         msg = "The provider reported an error inside an answer that began as a success."
         raise UpstreamMalformed(msg)
 
 
-def _usage(wire: _Usage | None) -> Usage | None:
+def read_usage(wire: WireUsage | None) -> Usage | None:
+    """Tokens of all of it, where the provider says how many.
+
+    xAI counts reasoning beside its completion tokens, as its total shows: all of it is output
+    (docs.x.ai/docs/key-information/consumption-and-rate-limits, as quoted in github.com/vercel/ai/pull/12425,
+    2026-11-21).
+    """
     if wire is None or (wire.prompt_tokens is None and wire.completion_tokens is None):
         return None
-    asked, said = wire.prompt_tokens or 0, wire.output_tokens or 0
-    if max(asked, said) > MAX_TOKENS:  # no count of tokens, and nothing that money should be reckoned by
+    asked, said = wire.prompt_tokens or 0, wire.completion_tokens or 0
+    cached = written = thought = None
+    if len(wire.prompt_tokens_details):
+        details = _details(wire.prompt_tokens_details)
+        cached, written = details.cached_tokens, details.cache_write_tokens
+    if cached is None and isinstance(wire.prompt_cache_hit_tokens, int):
+        cached = wire.prompt_cache_hit_tokens
+    if len(wire.completion_tokens_details):
+        thought = _details(wire.completion_tokens_details).reasoning_tokens
+        if thought and wire.total_tokens == asked + said + thought:
+            said += thought
+    if asked > MAX_TOKENS or said > MAX_TOKENS:  # no count of tokens, and nothing that money should be reckoned by
         return None
-    return Usage(int(asked) if asked > 0 else 0, int(said) if said > 0 else 0)
+    return Usage(
+        int(asked) if asked > 0 else 0,
+        int(said) if said > 0 else 0,
+        False,  # not estimated
+        _part(cached, asked) if cached else 0,
+        _part(written, asked) if written else 0,
+        _part(thought, said) if thought else 0,
+    )
+
+
+def _details(raw: Raw) -> _Details:
+    try:
+        return _decode_details(raw) or _NO_DETAILS
+    except msgspec.ValidationError:
+        return _NO_DETAILS
+
+
+def _part(tokens: float, whole: float) -> int:
+    """A part is no more than the whole."""
+    return int(min(tokens, whole)) if tokens > 0 and whole > 0 else 0
 
 
 def _text(content: Any) -> str:
