@@ -15,10 +15,10 @@ import msgspec
 from msgspec import Meta, Raw, Struct
 
 from penstock.core.call import Call, Usage
-from penstock.core.errors import InvalidParameter, UpstreamMalformed
+from penstock.core.errors import UpstreamMalformed
 from penstock.dialects.json_body import malformed, read_object
 from penstock.dialects.openai.response import MAX_TOKENS, rename_model
-from penstock.dialects.openai.token_input import count_input
+from penstock.dialects.openai.token_input import count_input, explain_plain
 
 Encoding: TypeAlias = Literal["float", "base64"]
 
@@ -87,7 +87,7 @@ def read_embeddings(body: bytes) -> EmbeddingsRequest:
     try:
         asked = _read_typed(body)
     except msgspec.ValidationError as error:
-        raise _explain(str(error)) from None
+        raise explain_plain(str(error), _MUST_BE) from None
     except msgspec.DecodeError as error:
         raise malformed(body, error) from None
     inputs, input_tokens = count_input(asked.input, "input")
@@ -158,12 +158,3 @@ def _convert(vector: Raw, encoding: Encoding) -> Raw | str | list[float]:
         return list(struct.unpack(f"<{len(data) // _FLOAT_BYTES}f", data))
     except (msgspec.DecodeError, struct.error, OverflowError, ValueError):
         raise UpstreamMalformed("The provider's answer holds an embedding that is none.") from None
-
-
-def _explain(problem: str) -> InvalidParameter:
-    what, _, where = problem.partition(" - at `$.")
-    param = where.removesuffix("`")
-    if what.startswith("Object missing required field `"):
-        param = what.removeprefix("Object missing required field `").removesuffix("`")
-    fault = "is missing: it must be" if not where else "must be"
-    return InvalidParameter(f"`{param}` {fault} {_MUST_BE[param]}.", param=param)

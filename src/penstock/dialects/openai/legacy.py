@@ -5,16 +5,16 @@ Shapes are those of openai 3.3.1 (``types/completion_create_params.py``, ``types
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 from msgspec import Meta, Raw, Struct
 
-from penstock.core.errors import InvalidParameter, UpstreamMalformed
+from penstock.core.errors import UpstreamMalformed
 from penstock.dialects.json_body import malformed, read_object
 from penstock.dialects.openai.request import ChatRequest
 from penstock.dialects.openai.response import Chunk, Delta, read_chunk
-from penstock.dialects.openai.token_input import count_input
+from penstock.dialects.openai.token_input import count_input, explain_plain
 
 _MUST_BE = {
     "model": "a non-empty string: the name of a model or route",
@@ -52,7 +52,7 @@ class _Said(Struct, gc=False):
 
 
 class _AllSaid(Struct, gc=False):
-    choices: list[_Said] = []
+    choices: list[_Said] | None = None
 
 
 _read_typed = msgspec.json.Decoder(_Asked).decode
@@ -68,7 +68,7 @@ def read_legacy(body: bytes) -> ChatRequest:
     try:
         asked = _read_typed(body)
     except msgspec.ValidationError as error:
-        raise _explain(str(error)) from None
+        raise explain_plain(str(error), _MUST_BE) from None
     except msgspec.DecodeError as error:
         raise malformed(body, error) from None
     prompts, input_tokens = 1, 1
@@ -100,15 +100,6 @@ def read_legacy_chunk(payload: bytes) -> Chunk:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise UpstreamMalformed("The provider's answer is not a completion.") from None
     chunk = read_chunk(payload)
-    for choice, text in zip(chunk.choices or (), said, strict=True):
+    for choice, text in zip(chunk.choices or (), said or (), strict=True):
         choice.delta = Delta(content=text.text)
     return chunk
-
-
-def _explain(problem: str) -> InvalidParameter:
-    what, _, where = problem.partition(" - at `$.")
-    param: Any = where.removesuffix("`")
-    if what.startswith("Object missing required field `"):
-        param = what.removeprefix("Object missing required field `").removesuffix("`")
-    fault = "is missing: it must be" if not where else "must be"
-    return InvalidParameter(f"`{param}` {fault} {_MUST_BE[param]}.", param=param)

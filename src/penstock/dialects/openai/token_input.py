@@ -1,6 +1,8 @@
-"""What embeddings and legacy completions take as input: a text, several, token ids, or several lists of those."""
+"""What embeddings and legacy completions take as input, and the words for what is wrong with such a request."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 import msgspec
 from msgspec import Raw
@@ -13,7 +15,10 @@ _read_tokens = msgspec.json.Decoder(list[int]).decode
 
 
 def count_input(raw: Raw, param: str) -> tuple[int, int]:
-    """How many inputs ``raw`` holds, and about how many tokens. Raises ``InvalidParameter``."""
+    """How many inputs ``raw`` holds, and about how many tokens: a text, several, token ids, or several lists of those.
+
+    Raises ``InvalidParameter``.
+    """
     if bytes(raw).startswith(b'"'):
         return 1, estimate_json_tokens(bytes(raw))
     try:
@@ -28,6 +33,15 @@ def count_input(raw: Raw, param: str) -> tuple[int, int]:
     except msgspec.DecodeError:
         pass
     return len(items), sum(_tokens(bytes(item), f"{param}[{index}]") for index, item in enumerate(items))
+
+
+def explain_plain(problem: str, must_be: Mapping[str, str]) -> InvalidParameter:
+    """Our words for msgspec's ``problem - at `$.path``` (msgspec 0.22); ``must_be`` has them by path."""
+    what, _, where = problem.partition(" - at `$.")
+    missing = what.startswith("Object missing required field `")
+    param = what.removeprefix("Object missing required field `").removesuffix("`") if missing else where[:-1]
+    fault = "is missing: it must be" if missing else "must be"
+    return InvalidParameter(f"`{param}` {fault} {must_be[param]}.", param=param)
 
 
 def _tokens(item: bytes, param: str) -> int:

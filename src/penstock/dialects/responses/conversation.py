@@ -55,7 +55,7 @@ class _Tool(Struct):
     type: str
     name: str = ""
     description: str | None = None
-    parameters: Raw | None = None
+    parameters: Raw = Raw()
     strict: bool | None = None
     format: dict[str, Any] | None = None
 
@@ -71,7 +71,7 @@ class _Format(Struct):
     type: Literal["text", "json_object", "json_schema"]
     name: str = ""
     description: str | None = None
-    schema: Raw | None = None
+    schema: Raw = Raw()
     strict: bool | None = None
 
 
@@ -165,6 +165,8 @@ def _tools(given: list[_Tool] | tuple[()], unread: dict[str, Raw]) -> tuple[Tool
         parameters = None
         if tool.type == "function":
             parameters = tool.parameters if _holds(tool.parameters) else _NO_PARAMETERS
+            if not bytes(parameters).startswith(b"{"):
+                raise wrong(f"tools[{index}].parameters")
         elif tool.format is not None and tool.format.get("type") != "text":
             unread[f"tools[{index}].format"] = Raw(msgspec.json.encode(tool.format))
         tools.append(
@@ -202,8 +204,8 @@ def _format(text: _Text | None, unread: dict[str, Raw]) -> JsonFormat | None:
         return None
     if asked.type == "json_object":
         return JsonFormat()
-    if not _holds(asked.schema):
-        raise wrong("text.format.schema", missing=True)
+    if not bytes(asked.schema).startswith(b"{"):
+        raise wrong("text.format.schema", missing=not _holds(asked.schema))
     return JsonFormat(schema=asked.schema, name=asked.name, description=asked.description or "", strict=asked.strict)
 
 
@@ -223,5 +225,5 @@ def _leave_ordinary(name: str, raw: Raw, unread: dict[str, Raw]) -> None:
         unread[name] = raw
 
 
-def _holds(raw: Raw | None) -> bool:
-    return raw is not None and bytes(raw) not in (b"", b"null")
+def _holds(raw: Raw) -> bool:
+    return bytes(raw) not in (b"", b"null")

@@ -78,6 +78,7 @@ class _CustomCall(Struct):
     call_id: str
     name: str
     input: str
+    extra_content: dict[str, _Signature] | None = None
 
 
 class _Output(Struct):
@@ -163,31 +164,25 @@ class Messages:
             case _Reasoning():
                 words = [part.text for part in (*(item.summary or ()), *(item.content or ()))]
                 self.say("assistant", thought("\n\n".join(words), item.encrypted_content or ""))
-            case _FunctionCall():
-                self._call(_tool_use(item))
-            case _CustomCall():
-                self._call(ToolUse(id=item.call_id, name=item.name, arguments=item.input, freeform=True))
+            case _FunctionCall() | _CustomCall():
+                use = _tool_use(item)
+                self._tool_names[use.id] = use.name
+                self.say("assistant", use)
             case _Output():
                 parts = _tool_parts(item.output, f"{param}.output")
                 self.say("tool", ToolResult(id=item.call_id, parts=parts, name=self._tool_names.get(item.call_id, "")))
 
-    def _call(self, use: ToolUse) -> None:
-        self._tool_names[use.id] = use.name
-        self.say("assistant", use)
 
-
-def _tool_use(item: _FunctionCall) -> ToolUse:
-    for extra, signature in (item.extra_content or {}).items():
-        if signature.thought_signature:
-            signer = _SIGNERS.get(extra, extra)
-            return ToolUse(
-                id=item.call_id,
-                name=item.name,
-                arguments=item.arguments,
-                signature=signature.thought_signature,
-                signer=signer,
-            )
-    return ToolUse(id=item.call_id, name=item.name, arguments=item.arguments)
+def _tool_use(item: _FunctionCall | _CustomCall) -> ToolUse:
+    signature = signer = ""
+    for extra, signed in (item.extra_content or {}).items():
+        if signed.thought_signature:
+            signature, signer = signed.thought_signature, _SIGNERS.get(extra, extra)
+    freeform = isinstance(item, _CustomCall)
+    said = item.input if isinstance(item, _CustomCall) else item.arguments
+    return ToolUse(
+        id=item.call_id, name=item.name, arguments=said, freeform=freeform, signature=signature, signer=signer
+    )
 
 
 def _tool_parts(raw: Raw, param: str) -> tuple[Text | Image | Document, ...]:

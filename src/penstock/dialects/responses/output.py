@@ -208,7 +208,9 @@ class Output:
         item = tool.item
         grows = _grows(item)
         if item["type"] == "function_call":
-            if not tool.pieces:  # a tool without parameters: its arguments are JSON all the same
+            if (
+                not tool.pieces and status == "completed"
+            ):  # a tool without parameters: its arguments are JSON all the same
                 self._last_slot, tool.pieces = slot, ["{}"]
                 events.append((f"response.{grows}.delta", tool.at(delta="{}")))
             item["arguments"] = "".join(tool.pieces)

@@ -1,0 +1,372 @@
+"""Calls of the Responses API as conversations: what survives, what is refused and what no other dialect has."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from penstock.core.conversation import (
+    Conversation,
+    Document,
+    Image,
+    Inline,
+    JsonFormat,
+    Message,
+    OneTool,
+    Part,
+    Place,
+    Refusal,
+    Sound,
+    Stored,
+    Text,
+    Thinking,
+    Thought,
+    Tool,
+    ToolResult,
+    ToolUse,
+    Url,
+)
+from penstock.core.errors import InvalidParameter
+from penstock.dialects.responses import ResponsesCaller
+from penstock.dialects.responses.thoughts import sealed, signed
+from support.calls import make_call
+
+TOOL = {"type": "function", "name": "f", "parameters": {"type": "object"}, "description": "Does f", "strict": True}
+
+
+def read(**fields: Any) -> Conversation:
+    call = make_call({"model": "fast", "input": "Hello"} | fields, dialect="responses")
+    return ResponsesCaller().conversation(call)
+
+
+def refusal(**fields: Any) -> InvalidParameter:
+    with pytest.raises(InvalidParameter) as caught:
+        read(**fields)
+    return caught.value
+
+
+def test_instructions_come_first_and_a_plain_input_is_the_users() -> None:
+    assert read(instructions="Be brief").messages == (
+        Message(role="system", parts=(Text(text="Be brief"),)),
+        Message(role="user", parts=(Text(text="Hello"),)),
+    )
+
+
+def test_a_turn_with_a_tool_reads_as_openai_documents_it() -> None:
+    # The input of platform.openai.com/docs/guides/function-calling, shortened; 2026-11-21.
+    items = [
+        {"role": "user", "content": "What is my horoscope? I am an Aquarius."},
+        {"id": "rs_1", "type": "reasoning", "summary": [], "encrypted_content": "gAAAAAB"},
+        {
+            "type": "function_call",
+            "id": "fc_1",
+            "call_id": "call_1",
+            "name": "get_horoscope",
+            "arguments": '{"sign":"Aquarius"}',
+            "status": "completed",
+        },
+        {"type": "function_call_output", "call_id": "call_1", "output": '{"horoscope":"An otter"}'},
+    ]
+    assert read(input=items).messages == (
+        Message(role="user", parts=(Text(text="What is my horoscope? I am an Aquarius."),)),
+        Message(
+            role="assistant",
+            parts=(
+                Thought(sealed="gAAAAAB", signer="openai"),
+                ToolUse(id="call_1", name="get_horoscope", arguments='{"sign":"Aquarius"}'),
+            ),
+        ),
+        Message(
+            role="tool",
+            parts=(ToolResult(id="call_1", name="get_horoscope", parts=(Text(text='{"horoscope":"An otter"}'),)),),
+        ),
+    )
+
+
+def test_summaries_of_one_thought_are_one_text() -> None:
+    summary = [{"type": "summary_text", "text": "First."}, {"type": "summary_text", "text": "Then."}]
+    (message,) = read(input=[{"type": "reasoning", "id": "rs_1", "summary": summary}]).messages
+    assert message.parts == (Thought(text="First.\n\nThen."),)
+
+
+def test_allowed_tools_are_all_that_there_are() -> None:
+    other = TOOL | {"name": "g"}
+    choice = {"type": "allowed_tools", "mode": "required", "tools": [{"type": "function", "name": "g"}]}
+    conversation = read(tools=[TOOL, other], tool_choice=choice)
+    assert ([tool.name for tool in conversation.tools], conversation.tool_choice) == (["g"], "required")
+
+
+def test_a_function_without_parameters_is_still_a_function() -> None:
+    (tool,) = read(tools=[{"type": "function", "name": "f", "parameters": None}]).tools
+    assert tool.parameters is not None
+    assert bytes(tool.parameters) == b'{"type":"object","properties":{}}'
+
+
+@pytest.mark.parametrize(
+    ("name", "fields"),
+    [
+        ("web_search", {"tools": [TOOL, {"type": "web_search"}]}),
+        ("mcp", {"tools": [{"type": "mcp", "server_label": "x", "server_url": "https://example.com"}]}),
+        ("tools[0].format", {"tools": [{"type": "custom", "name": "c", "format": {"type": "grammar"}}]}),
+        ("tool_choice", {"tool_choice": {"type": "file_search"}}),
+        ("web_search_call", {"input": [{"type": "web_search_call", "id": "ws_1", "status": "completed"}]}),
+        ("text.verbosity", {"text": {"verbosity": "low"}}),
+        ("truncation", {"truncation": "auto"}),
+        ("reasoning.mode", {"reasoning": {"mode": "pro"}}),
+        ("conversation", {"conversation": "conv_1"}),
+        ("a_field_of_next_year", {"a_field_of_next_year": 1}),
+    ],
+)
+def test_what_no_other_dialect_has_is_unread_by_name(name: str, fields: dict[str, Any]) -> None:
+    assert list(read(**fields).unread) == [name]
+
+
+def test_hints_and_what_is_ordinary_are_not_unread() -> None:
+    conversation = read(
+        metadata={"a": "b"},
+        store=False,
+        service_tier="flex",
+        prompt_cache_key="k",
+        include=["reasoning.encrypted_content"],
+        max_tool_calls=3,
+        truncation="disabled",
+        text={"format": {"type": "text"}, "verbosity": "medium"},
+        reasoning={"effort": None, "context": "auto"},
+        previous_response_id=None,
+        conversation=None,
+    )
+    assert (conversation.unread, conversation.format, conversation.thinking) == ({}, None, None)
+
+
+def test_logprobs_are_asked_by_either_name() -> None:
+    assert read(include=["message.output_text.logprobs"]).logprobs is True
+    assert read(top_logprobs=3).top_logprobs == 3
+    assert (read(top_logprobs=0).logprobs, read().top_logprobs) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("param", "item"),
+    [
+        ("input[0]", {"type": "item_reference", "id": "msg_1"}),
+        ("input[0]", {"id": "msg_1"}),
+        ("input[0].role", {"type": "message", "role": "robot", "content": "x"}),
+        ("input[0].content", {"role": "user"}),
+        (
+            "input[0].content[1].type",
+            {"role": "user", "content": [{"type": "input_text", "text": ""}, {"type": "smell"}]},
+        ),
+        ("input[0].content[0].text", {"role": "user", "content": [{"type": "input_text"}]}),
+        ("input[0].content[0]", {"role": "user", "content": [{"type": "input_image"}]}),
+        (
+            "input[0].content[0]",
+            {"role": "user", "content": [{"type": "input_file", "file_data": "data:text/plain,x"}]},
+        ),
+        ("input[0].call_id", {"type": "function_call", "name": "f", "arguments": "{}"}),
+        ("input[0].arguments", {"type": "function_call", "call_id": "c", "name": "f", "arguments": {}}),
+        (
+            "input[0].output[0].type",
+            {"type": "function_call_output", "call_id": "c", "output": [{"type": "refusal", "refusal": "no"}]},
+        ),
+    ],
+)
+def test_an_item_that_is_wrong_is_named_by_its_path(param: str, item: dict[str, Any]) -> None:
+    assert refusal(input=[item]).param == param
+
+
+def test_a_schema_must_be_there() -> None:
+    assert refusal(text={"format": {"type": "json_schema", "name": "n"}}).param == "text.format.schema"
+    assert refusal(tool_choice={"type": "function"}).param == "tool_choice.name"
+    assert refusal(tool_choice=5).param == "tool_choice"
+
+
+# --- what a caller can say survives ---
+
+WORDS = st.text(min_size=1, max_size=12)
+NAMES = st.text("abc_", min_size=1, max_size=6)
+TEXTS = st.builds(Text, text=st.text(max_size=12))
+PLACES = (
+    st.builds(Url, st.just("https://example.com/x"))
+    | st.builds(Stored, st.just("file-1"))
+    | st.builds(Inline, st.just("image/png"), st.just("aGk="))
+)
+IMAGES = st.builds(Image, place=PLACES, detail=st.sampled_from(["", "low", "high"]))
+FILES = st.builds(Document, place=PLACES, title=st.sampled_from(["", "a.pdf"]))
+SOUNDS = st.builds(Sound, format=st.just("wav"), data=st.just("aGk="))
+THOUGHTS = (
+    st.builds(Thought, text=WORDS)
+    | st.builds(Thought, text=st.text(max_size=12), signature=WORDS, signer=st.sampled_from(["anthropic", "gemini"]))
+    | st.builds(Thought, sealed=WORDS, signer=st.just("anthropic"))
+)
+USES = st.builds(
+    ToolUse,
+    id=NAMES,
+    name=NAMES,
+    arguments=WORDS,
+    freeform=st.booleans(),
+    signature=st.just(""),
+) | st.builds(ToolUse, id=NAMES, name=NAMES, arguments=WORDS, signature=WORDS, signer=st.just("gemini"))
+ASKED = st.builds(
+    Message,
+    role=st.sampled_from(["system", "developer", "user"]),
+    parts=st.lists(TEXTS | IMAGES | FILES | SOUNDS, min_size=1, max_size=3).map(tuple),
+)
+SAID = st.builds(
+    Message,
+    role=st.just("assistant"),
+    parts=st.lists(TEXTS | st.builds(Refusal, text=WORDS) | THOUGHTS | USES, min_size=1, max_size=4).map(tuple),
+)
+RESULTS = st.builds(
+    Message,
+    role=st.just("tool"),
+    parts=st.lists(
+        st.builds(ToolResult, id=NAMES, parts=st.lists(TEXTS | IMAGES | FILES, min_size=1, max_size=2).map(tuple)),
+        min_size=1,
+        max_size=2,
+    ).map(tuple),
+)
+
+
+def place_fields(place: Place, address: str) -> dict[str, Any]:
+    match place:
+        case Url(url):
+            return {address: url}
+        case Stored(file_id):
+            return {"file_id": file_id}
+        case Inline(media_type, data):
+            return {"file_data" if address == "file_url" else address: f"data:{media_type};base64,{data}"}
+
+
+def content(part: Part, kind: str = "input_text") -> dict[str, Any]:
+    match part:
+        case Text(text=text):
+            return {"type": kind, "text": text}
+        case Refusal(text=text):
+            return {"type": "refusal", "refusal": text}
+        case Image(place=place, detail=detail):
+            return {"type": "input_image", "detail": detail or "auto", **place_fields(place, "image_url")}
+        case Document(place=place, title=title) if place is not None:
+            return {"type": "input_file", "filename": title or None, **place_fields(place, "file_url")}
+        case Sound(format=form, data=data):
+            return {"type": "input_audio", "input_audio": {"format": form, "data": data}}
+    raise AssertionError(part)
+
+
+def items(message: Message) -> list[dict[str, Any]]:
+    if message.role not in ("assistant", "tool"):
+        return [{"role": message.role, "content": [content(part) for part in message.parts]}]
+    return [item(part) for part in message.parts]
+
+
+def item(part: Part) -> dict[str, Any]:
+    match part:
+        case Thought(text=text, signature=signature, sealed=data, signer=signer):
+            summary = [{"type": "summary_text", "text": text}] if text else []
+            kept = signed(signature, signer) if signature else sealed(data, signer) if data else None
+            return {"type": "reasoning", "id": "rs_1", "summary": summary, "encrypted_content": kept}
+        case ToolUse(freeform=freeform):
+            call = {"call_id": part.id, "name": part.name}
+            extra = {"google": {"thought_signature": part.signature}} if part.signature else None
+            if freeform:
+                return {"type": "custom_tool_call", "input": part.arguments, **call}
+            return {"type": "function_call", "arguments": part.arguments, "extra_content": extra, **call}
+        case ToolResult(id=call_id, parts=parts):
+            output = [content(inner) for inner in parts]
+            return {"type": "function_call_output", "call_id": call_id, "output": output}
+        case _:
+            return {"type": "message", "role": "assistant", "content": [content(part, "output_text")]}
+
+
+def one_after_another(messages: list[Message]) -> list[Message]:
+    """Neighbours that one side says are one message here, and results have the names of their calls."""
+    whole: list[Message] = []
+    names: dict[str, str] = {}
+    for message in messages:
+        parts: list[Part] = []
+        for part in message.parts:
+            if isinstance(part, ToolUse):
+                names[part.id] = part.name
+            if isinstance(part, ToolResult):
+                part = ToolResult(id=part.id, parts=part.parts, name=names.get(part.id, ""))  # noqa: PLW2901
+            parts.append(part)
+        if whole and whole[-1].role == message.role and message.role in ("assistant", "tool"):
+            parts = [*whole.pop().parts, *parts]
+        whole.append(Message(role=message.role, parts=tuple(parts)))
+    return whole
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(ASKED | SAID | RESULTS, min_size=1, max_size=5))
+def test_messages_survive(messages: list[Message]) -> None:
+    wire = [wired for message in messages for wired in items(message)]
+    assert list(read(input=wire).messages) == one_after_another(messages)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    effort=st.none() | st.sampled_from(["none", "minimal", "low", "medium", "high", "xhigh", "max"]),
+    shown=st.none() | st.just(True),
+    strict=st.none() | st.booleans(),
+    temperature=st.none() | st.floats(0, 2),
+    choice=st.none() | st.sampled_from(["auto", "none", "required", OneTool("f")]),
+    described=st.text(max_size=5),
+)
+def test_choices_survive(
+    effort: Any, shown: Any, strict: bool | None, temperature: float | None, choice: Any, described: str
+) -> None:
+    schema = {"type": "object"}
+    conversation = read(
+        reasoning={"effort": effort, "summary": "auto" if shown else None},
+        text={
+            "format": {"type": "json_schema", "name": "n", "schema": schema, "strict": strict, "description": described}
+        },
+        tools=[TOOL | {"strict": strict}, {"type": "custom", "name": "c", "description": described}],
+        tool_choice={"type": "function", "name": "f"} if isinstance(choice, OneTool) else choice,
+        parallel_tool_calls=strict,
+        temperature=temperature,
+        top_p=temperature and temperature / 2,
+        user="ada",
+    )
+    raw = msgspec.Raw(msgspec.json.encode(schema))
+    thinking = None if effort is None and shown is None else Thinking(effort=effort, shown=shown)
+    assert conversation.thinking == thinking
+    assert conversation.format is not None
+    assert msgspec.structs.replace(conversation.format, schema=None) == JsonFormat(
+        name="n", strict=strict, description=described
+    )
+    assert bytes(conversation.format.schema or b"") == bytes(raw)
+    function, custom = conversation.tools
+    assert msgspec.structs.replace(function, parameters=None) == Tool(name="f", description="Does f", strict=strict)
+    assert bytes(function.parameters or b"") == bytes(raw)
+    assert custom == Tool(name="c", description=described)
+    assert (conversation.tool_choice, conversation.parallel_tools) == (choice, strict)
+    assert (conversation.temperature, conversation.user) == (temperature, "ada")
+    assert conversation.unread == {}
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-5, 5) | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                ["type", "role", "content", "text", "id", "output", "call_id", "name", "arguments", "summary"]
+            ),
+            inner | st.sampled_from(["message", "user", "reasoning", "function_call", "input_text", "input_image"]),
+            max_size=5,
+        )
+    ),
+    max_leaves=15,
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.dictionaries(st.sampled_from(["input", "tools", "text", "reasoning", "tool_choice"]), JSON))
+def test_any_json_is_read_or_refused(fields: dict[str, Any]) -> None:
+    try:
+        assert isinstance(read(**fields), Conversation)
+    except InvalidParameter as error:
+        assert error.message.startswith("`")  # noqa: PT017 - either outcome is right
