@@ -315,7 +315,7 @@ def test_messages_survive(messages: list[Message]) -> None:
     described=st.text(max_size=5),
 )
 def test_choices_survive(
-    effort: Any, shown: Any, strict: bool | None, temperature: float | None, choice: Any, described: str
+    effort: Any, shown: Any, strict: Any, temperature: float | None, choice: Any, described: str
 ) -> None:
     schema = {"type": "object"}
     conversation = read(

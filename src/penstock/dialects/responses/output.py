@@ -30,7 +30,7 @@ INCOMPLETE: dict[Finish, str] = {
     "length": "max_output_tokens",
     "context": "max_output_tokens",
     "filtered": "content_filter",
-    "paused": "paused",
+    "paused": "max_messages",
 }
 # Who signs a tool call, in Google's extension for dialects without a place for it
 # (ai.google.dev/gemini-api/docs/thought-signatures, OpenAI compatibility; 2026-11-21).
