@@ -1,6 +1,6 @@
 """``/v1/embeddings``: what a call asks, and a provider's answer in the form that was asked.
 
-Shapes are those of openai 3.3.1 (``types/embedding_create_params.py``, ``types/create_embedding_response.py``,
+Shapes are those of openai 3.54 (``types/embedding_create_params.py``, ``types/create_embedding_response.py``,
 2026-11-21).
 """
 

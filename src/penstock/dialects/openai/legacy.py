@@ -1,6 +1,6 @@
 """``/v1/completions``: what a call asks, and what is read of its answer, whole or chunk by chunk.
 
-Shapes are those of openai 3.3.1 (``types/completion_create_params.py``, ``types/completion.py``, 2026-11-21).
+Shapes are those of openai 3.54 (``types/completion_create_params.py``, ``types/completion.py``, 2026-11-21).
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from penstock.core.errors import PenstockError
 def error_event(error: PenstockError, sequence_number: int = 0) -> bytes:
     """The last event of a stream that broke: nothing follows it.
 
-    Flat fields are OpenAI's documentation (openai 3.3.1, ``types/responses/response_error_event.py``). The nested
+    Flat fields are OpenAI's documentation (openai 3.54, ``types/responses/response_error_event.py``). The nested
     object is what OpenAI sends (github.com/vercel/ai/pull/20022), what its SDKs for Python and Node raise by
     (``_streaming.py``: any event with an ``error``), and what the Vercel AI SDK and Open Responses read; none of them
     raises by `response.failed`. All 2026-11-21.

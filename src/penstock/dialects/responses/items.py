@@ -1,6 +1,6 @@
 """Input items become messages: what callers and earlier answers said, in order.
 
-Shapes are those of openai 3.3.1 (``types/responses/response_input_item.py`` and what it names, 2026-11-21).
+Shapes are those of openai 3.54 (``types/responses/response_input_item.py`` and what it names, 2026-11-21).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """``Output``: an answer as output items, and the events that tell a client how each of them grows.
 
-Names and order of the events are those of openai 3.3.1 (``types/responses/response_*_event.py``) and of the Open
+Names and order of the events are those of openai 3.54 (``types/responses/response_*_event.py``) and of the Open
 Responses specification (github.com/openresponses/openresponses, ``schema/events.tsp``, 2026-04-24); both 2026-11-21.
 """
 

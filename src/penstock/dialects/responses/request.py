@@ -1,6 +1,6 @@
 """``read_response_request``: a request body becomes fields that are forwarded and facts that are decided by.
 
-Nothing here is stricter than OpenAI's own API (openai 3.3.1, ``types/responses/response_create_params.py``,
+Nothing here is stricter than OpenAI's own API (openai 3.54, ``types/responses/response_create_params.py``,
 2026-11-21), but that an answer is waited for: items, parts and tools that nobody here knows are passed on as they are.
 """
 

@@ -1,7 +1,7 @@
 """The ``response`` object: what was asked, said again with its defaults, and what came of it.
 
 Required fields and defaults are those of the Open Responses specification (github.com/openresponses/openresponses,
-``schema/responses.tsp``, 2026-04-24) and of openai 3.3.1 (``types/responses/response.py``); both 2026-11-21.
+``schema/responses.tsp``, 2026-04-24) and of openai 3.54 (``types/responses/response.py``); both 2026-11-21.
 """
 
 from __future__ import annotations

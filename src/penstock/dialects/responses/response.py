@@ -1,6 +1,6 @@
 """What the gateway reads of a provider's answers and events; everything else of them passes through as bytes.
 
-Shapes are those of openai 3.3.1 (``types/responses/response.py``, ``response_stream_event.py``, 2026-11-21).
+Shapes are those of openai 3.54 (``types/responses/response.py``, ``response_stream_event.py``, 2026-11-21).
 """
 
 from __future__ import annotations

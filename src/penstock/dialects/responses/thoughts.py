@@ -1,7 +1,7 @@
 """Thoughts of other providers in ``encrypted_content``, the one field of a reasoning item that clients give back unread.
 
 Every client that goes on without our store asks for it and returns it as it was (``include:
-["reasoning.encrypted_content"]``, openai 3.3.1, ``types/responses/response_reasoning_item.py``, 2026-11-21), so what a
+["reasoning.encrypted_content"]``, openai 3.54, ``types/responses/response_reasoning_item.py``, 2026-11-21), so what a
 provider has signed or sealed survives a turn there.
 """
 

@@ -1,7 +1,7 @@
 """What is kept of a call and its answer, so that a later call can go on from it by name.
 
 A turn holds all items up to its answer, earlier turns included, so that going on takes one look-up; instructions are
-not of it, as at OpenAI (openai 3.3.1, ``types/responses/response_create_params.py``, ``previous_response_id``,
+not of it, as at OpenAI (openai 3.54, ``types/responses/response_create_params.py``, ``previous_response_id``,
 2026-11-21). Whoever keeps turns finds them by the answer's id, and by ``item_ids`` for clients that name single items
 (the Vercel AI SDK does, wherever ``store`` is not false); both belong to one tenant.
 """
