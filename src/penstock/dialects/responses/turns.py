@@ -61,10 +61,11 @@ def previous_id(fields: Mapping[str, Raw]) -> str:
 
 
 def response_of(event: bytes) -> bytes | None:
-    """The whole answer, where the framed ``event`` is a stream's last one."""
-    if not event.startswith(_ENDS):
+    """The whole answer, where a stream's last event stands at the end of the framed ``event``."""
+    last = event.removesuffix(b"\n\n").rpartition(b"\n\n")[2]
+    if not last.startswith(_ENDS):
         return None
-    return bytes(_read_last(event.partition(b"\ndata: ")[2]).response)
+    return bytes(_read_last(last.partition(b"\ndata: ")[2]).response)
 
 
 def turn_of(call: Call, response_body: bytes) -> bytes:

@@ -10,10 +10,12 @@ import pytest
 from penstock.core.answer import Event
 from penstock.core.call import Usage
 from penstock.core.errors import UpstreamMalformed
-from penstock.providers.legacy import decode_legacy, legacy_reader
+from penstock.core.plan import Target
+from penstock.providers.legacy import LegacyWay
 from support.calls import make_call
 
 BODY = {"model": "fast", "prompt": "Say this is a test"}
+WAY = LegacyWay(Target("alias", "acme", "m-1", max_output_tokens=9), ask_usage=True, withhold=("suffix",))
 
 
 def chunk(text: str, reason: str | None = None, index: int = 0, **fields: Any) -> bytes:
@@ -31,7 +33,7 @@ USAGE = chunk("", choices=[], usage={"prompt_tokens": 5, "completion_tokens": 7}
 
 
 def test_a_stream_passes_with_the_callers_model() -> None:
-    reads = legacy_reader(make_call(BODY, stream=True, include_usage=True), "fast")
+    reads = WAY.reader(make_call(BODY, stream=True, include_usage=True))
     events: list[Event] = []
     said = [chunk(text) for text in ("This", " is", " a", " test", ".", " Yes", ".")]
     sent = framed(*said, chunk("", "stop"), USAGE, b"[DONE]")
@@ -44,7 +46,7 @@ def test_a_stream_passes_with_the_callers_model() -> None:
 
 
 def test_a_stream_of_several_choices_ends_with_the_last() -> None:
-    reads = legacy_reader(make_call(BODY, stream=True, choices=2), "fast")
+    reads = WAY.reader(make_call(BODY, stream=True, choices=2))
     events: list[Event] = []
     reads.read(framed(chunk("a", "stop"), chunk("b", index=1)), events)
     seen = [reads.finished]
@@ -55,22 +57,34 @@ def test_a_stream_of_several_choices_ends_with_the_last() -> None:
 
 def test_a_stream_of_something_else_is_malformed() -> None:
     with pytest.raises(UpstreamMalformed):
-        legacy_reader(make_call(BODY, stream=True), "fast").read(framed(b'{"choices":5}'), [])
+        WAY.reader(make_call(BODY, stream=True)).read(framed(b'{"choices":5}'), [])
 
 
 def test_a_whole_answer_passes_with_the_callers_model() -> None:
     body = chunk("This is a test", "length", usage={"prompt_tokens": 5, "completion_tokens": 7})
-    answer = decode_legacy(body, make_call(BODY), "fast")
+    answer = WAY.decode(body, make_call(BODY))
     assert (answer.body, answer.usage) == (body.replace(b"m-1", b"fast"), Usage(5, 7))
     assert answer.finish_reason == "length"
 
 
 def test_an_answer_without_usage_is_estimated() -> None:
-    answer = decode_legacy(chunk("This is a test!!"), make_call(BODY), "fast")
+    answer = WAY.decode(chunk("This is a test!!"), make_call(BODY))
     assert answer.usage == Usage(10, 4, estimated=True)
 
 
 @pytest.mark.parametrize("body", [b"{}", b"[]", USAGE, b"<html>"])
 def test_what_is_no_answer_is_malformed(body: bytes) -> None:
     with pytest.raises(UpstreamMalformed):
-        decode_legacy(body, make_call(BODY), "fast")
+        WAY.decode(body, make_call(BODY))
+
+
+def test_a_provider_is_asked_for_its_own_model() -> None:
+    call = make_call(BODY | {"suffix": "x", "max_tokens": 50}, stream=True, max_output_tokens=50)
+    sent = {
+        "model": "m-1",
+        "prompt": BODY["prompt"],
+        "max_tokens": 9,
+        "stream": True,
+        "stream_options": {"include_usage": True},
+    }
+    assert msgspec.json.decode(WAY.encode(call)) == sent

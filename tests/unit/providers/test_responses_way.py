@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from penstock.core.answer import Event
 from penstock.core.call import Usage
 from penstock.core.errors import UpstreamMalformed
-from penstock.providers.responses_stream import ResponseReader, decode_response
+from penstock.core.plan import Target
+from penstock.providers.responses import ResponseReader, ResponsesWay
 from support.calls import make_call
 
 # The events of a recorded stream, shortened (github.com/traceloop/openllmetry, commit a005fe0, 2026-11-21).
@@ -26,6 +27,7 @@ USAGE = {
     "output_tokens_details": {"reasoning_tokens": 0},
     "total_tokens": 20,
 }
+WAY = ResponsesWay(Target("alias", "openai", "gpt-4o", max_output_tokens=100))
 
 
 def event(kind: str, **fields: Any) -> bytes:
@@ -40,7 +42,7 @@ COMPLETED = event("response.completed", response=HEAD | {"status": "completed", 
 
 
 def reader() -> ResponseReader:
-    return ResponseReader(make_call({"model": "fast", "input": "Count to 3"}, dialect="responses"), "fast")
+    return WAY.reader(make_call({"model": "fast", "input": "Count to 3"}, dialect="responses"))
 
 
 def read(reads: ResponseReader, *data: bytes) -> list[Event]:
@@ -142,8 +144,13 @@ def test_it_does_not_matter_where_reads_are_cut(cuts: list[int]) -> None:
 def test_a_whole_answer_passes_with_the_callers_model() -> None:
     call = make_call({"model": "fast", "input": "Count to 3"}, dialect="responses")
     body = msgspec.json.encode(HEAD | {"status": "completed", "usage": USAGE})
-    answer = decode_response(body, call, "fast")
+    answer = WAY.decode(body, call)
     assert answer.body == body.replace(b"gpt-4o-2024-08-06", b"fast")
     assert (answer.dialect, answer.usage, answer.finish_reason) == ("responses", Usage(11, 9), "stop")
-    silent = decode_response(msgspec.json.encode(HEAD | {"status": "completed"}), call, "fast")
+    silent = WAY.decode(msgspec.json.encode(HEAD | {"status": "completed"}), call)
     assert silent.usage == Usage(10, 0, estimated=True)
+
+
+def test_a_provider_is_asked_for_its_own_model() -> None:
+    sent = WAY.encode(make_call({"model": "fast", "input": "Hi"}, dialect="responses", max_output_tokens=500))
+    assert msgspec.json.decode(sent) == {"model": "gpt-4o", "input": "Hi", "max_output_tokens": 100}

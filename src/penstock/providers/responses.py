@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from penstock.core.answer import Answer, Event, EventKind
 from penstock.core.call import Call, Usage
+from penstock.core.plan import Target
 from penstock.dialects.openai.response import rename_model
+from penstock.dialects.responses.body import ResponsesBody
 from penstock.dialects.responses.response import (
     StreamEvent,
     estimate_delta_tokens,
@@ -17,17 +21,32 @@ from penstock.dialects.sse import SseSplitter
 from penstock.providers.openai_reader import EVENT_LIMIT_BYTES
 
 
-def decode_response(body: bytes, call: Call, alias: str) -> Answer:
-    """A whole answer. Raises ``UpstreamMalformed``."""
-    response = read_response(body)
-    usage = response.usage or Usage(call.input_tokens, estimate_output_tokens(body), estimated=True)
-    answer = Answer("responses", body=rename_model(body, alias, response.model), usage=usage)
-    answer.finish_reason = response.finish_reason
-    return answer
+class ResponsesWay:
+    """Responses of one deployment that has them itself, for callers who speak them too. See ``Way``."""
+
+    path = stream_path = "/responses"
+
+    def __init__(self, target: Target, *, withhold: Sequence[str] = ()) -> None:
+        self._alias = target.alias
+        self.encode = ResponsesBody(
+            target.model_id, max_output_tokens=target.max_output_tokens, withhold=withhold
+        ).write
+
+    def decode(self, body: bytes, call: Call) -> Answer:
+        """The provider's answer under the name that the caller used."""
+        response = read_response(body)
+        usage = response.usage or Usage(call.input_tokens, estimate_output_tokens(body), estimated=True)
+        answer = Answer("responses", body=rename_model(body, call.model or self._alias, response.model), usage=usage)
+        answer.finish_reason = response.finish_reason
+        return answer
+
+    def reader(self, call: Call) -> ResponseReader:
+        """The provider's events under the name that the caller used."""
+        return ResponseReader(call, call.model or self._alias)
 
 
 class ResponseReader:
-    """Events out of one stream's bytes, and what is known of it so far; as ``ChunkReader``.
+    """Events out of one stream's bytes, and what is known of it so far. A ``relay.StreamReader``.
 
     ``done`` comes with ``finished``: the event that holds the whole answer is the last one. An event that tells of an
     error raises, so that before the first content another target can answer, and after it the edge ends the stream with
