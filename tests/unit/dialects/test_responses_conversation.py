@@ -93,6 +93,11 @@ def test_summaries_of_one_thought_are_one_text() -> None:
     assert message.parts == (Thought(text="First.\n\nThen."),)
 
 
+def test_items_that_say_nothing_are_no_messages() -> None:
+    nothing = [{"type": "reasoning", "id": "rs_1", "summary": []}, {"role": "assistant", "content": []}]
+    assert len(read(input=[*nothing, {"role": "user", "content": ""}]).messages) == 1
+
+
 def test_allowed_tools_are_all_that_there_are() -> None:
     other = TOOL | {"name": "g"}
     choice = {"type": "allowed_tools", "mode": "required", "tools": [{"type": "function", "name": "g"}]}
@@ -175,6 +180,11 @@ def test_logprobs_are_asked_by_either_name() -> None:
 )
 def test_an_item_that_is_wrong_is_named_by_its_path(param: str, item: dict[str, Any]) -> None:
     assert refusal(input=[item]).param == param
+
+
+def test_a_part_without_its_text_is_told_so() -> None:
+    error = refusal(input=[{"role": "user", "content": [{"type": "input_text"}]}])
+    assert error.message == "`input[0].content[0].text` is missing: it must be a string."
 
 
 def test_a_schema_must_be_there() -> None:

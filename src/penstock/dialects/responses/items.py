@@ -127,7 +127,9 @@ class Messages:
         return tuple(Message(role=role, parts=tuple(parts)) for role, parts in self._said)
 
     def say(self, role: Role, *parts: Part) -> None:
-        """Add what ``role`` says."""
+        """Add what ``role`` says, if it is anything."""
+        if not parts:
+            return
         if role in ("assistant", "tool") and self._said and self._said[-1][0] == role:
             self._said[-1][1].extend(parts)
         else:
@@ -163,7 +165,8 @@ class Messages:
                 self.say(item.role, *_parts(item.content, f"{param}.content"))
             case _Reasoning():
                 words = [part.text for part in (*(item.summary or ()), *(item.content or ()))]
-                self.say("assistant", thought("\n\n".join(words), item.encrypted_content or ""))
+                if any(words) or item.encrypted_content:
+                    self.say("assistant", thought("\n\n".join(words), item.encrypted_content or ""))
             case _FunctionCall() | _CustomCall():
                 use = _tool_use(item)
                 self._tool_names[use.id] = use.name
@@ -216,8 +219,8 @@ def _part(part: _Part, param: str) -> Part:
         return Image(place=_place(part, part.image_url, None, param), detail=detail)
     if part.type == "input_file":
         return Document(place=_place(part, part.file_url, part.file_data, param), title=part.filename or "")
-    known = part.type in _INPUT_TEXTS or part.type in ("refusal", "input_audio")
-    raise wrong(f"{param}.{'text' if part.type in _INPUT_TEXTS else part.type}" if known else f"{param}.type")
+    missing = "text" if part.type in _INPUT_TEXTS else part.type if part.type in ("refusal", "input_audio") else ""
+    raise wrong(f"{param}.{missing or 'type'}", missing=bool(missing))
 
 
 def _place(part: _Part, url: str | None, data: str | None, param: str) -> Place:
