@@ -32,7 +32,7 @@ from penstock.core.conversation import (
 )
 from penstock.core.errors import InvalidParameter
 from penstock.dialects.responses import ResponsesCaller
-from penstock.dialects.responses.thoughts import sealed, signed
+from penstock.dialects.responses.thoughts import Kept, pack
 from support.calls import make_call
 
 TOOL = {"type": "function", "name": "f", "parameters": {"type": "object"}, "description": "Does f", "strict": True}
@@ -91,6 +91,16 @@ def test_summaries_of_one_thought_are_one_text() -> None:
     summary = [{"type": "summary_text", "text": "First."}, {"type": "summary_text", "text": "Then."}]
     (message,) = read(input=[{"type": "reasoning", "id": "rs_1", "summary": summary}]).messages
     assert message.parts == (Thought(text="First.\n\nThen."),)
+
+
+def test_a_signature_is_that_of_the_call_right_behind_it() -> None:
+    kept = {"type": "reasoning", "summary": [], "encrypted_content": pack(Kept("call", "gemini", "sig"))}
+    use = {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"}
+    signed, unsigned = read(
+        input=[kept, use, {"role": "user", "content": "x"}, kept, {"role": "user", "content": "x"}, use]
+    ).messages[::3]
+    assert signed.parts == (ToolUse(id="c", name="f", arguments="{}", signature="sig", signer="gemini"),)
+    assert unsigned.parts == (ToolUse(id="c", name="f", arguments="{}"),)
 
 
 def test_items_that_say_nothing_are_no_messages() -> None:
@@ -268,21 +278,34 @@ def content(part: Part, kind: str = "input_text") -> dict[str, Any]:
 def items(message: Message) -> list[dict[str, Any]]:
     if message.role not in ("assistant", "tool"):
         return [{"role": message.role, "content": [content(part) for part in message.parts]}]
-    return [item(part) for part in message.parts]
+    return [wired for part in message.parts for wired in (*before(part), item(part))]
+
+
+def before(part: Part) -> list[dict[str, Any]]:
+    if not isinstance(part, ToolUse) or not part.signature:
+        return []
+    return [
+        {
+            "type": "reasoning",
+            "id": "rs_1",
+            "summary": [],
+            "encrypted_content": pack(Kept("call", part.signer, part.signature)),
+        }
+    ]
 
 
 def item(part: Part) -> dict[str, Any]:
     match part:
         case Thought(text=text, signature=signature, sealed=data, signer=signer):
             summary = [{"type": "summary_text", "text": text}] if text else []
-            kept = signed(signature, signer) if signature else sealed(data, signer) if data else None
-            return {"type": "reasoning", "id": "rs_1", "summary": summary, "encrypted_content": kept}
+            kept = Kept("signature", signer, signature) if signature else Kept("sealed", signer, data)
+            encrypted = pack(kept) if kept.data else None
+            return {"type": "reasoning", "id": "rs_1", "summary": summary, "encrypted_content": encrypted}
         case ToolUse(freeform=freeform):
             call = {"call_id": part.id, "name": part.name}
-            extra = {"google": {"thought_signature": part.signature}} if part.signature else None
             if freeform:
                 return {"type": "custom_tool_call", "input": part.arguments, **call}
-            return {"type": "function_call", "arguments": part.arguments, "extra_content": extra, **call}
+            return {"type": "function_call", "arguments": part.arguments, **call}
         case ToolResult(id=call_id, parts=parts):
             output = [content(inner) for inner in parts]
             return {"type": "function_call_output", "call_id": call_id, "output": output}

@@ -149,6 +149,18 @@ def test_a_thought_is_a_summary_and_its_signature_comes_along() -> None:
     }
 
 
+def test_a_signed_call_comes_after_what_keeps_its_signature() -> None:
+    tool = ToolBegun(slot=0, id="call_1", name="f", signature="sig", signer="gemini")
+    kept, use = streamed([Begun(), tool, Ended(finish="tools")])[-1]["response"]["output"]
+    assert kept == {
+        "id": "rs_0a1b_0",
+        "type": "reasoning",
+        "summary": [],
+        "encrypted_content": "penstock.call.gemini.sig",
+    }
+    assert (use["id"], use["call_id"]) == ("fc_0a1b_1", "call_1")
+
+
 def test_a_refusal_is_a_part_of_its_own() -> None:
     events = streamed([Begun(), TextGrown("Well"), RefusalGrown("No"), Ended(finish="refused")])
     assert names(events)[6:] == [

@@ -22,16 +22,16 @@ from penstock.core.conversation import (
     Sound,
     Stored,
     Text,
+    Thought,
     ToolResult,
     ToolUse,
     Url,
 )
 from penstock.core.errors import InvalidParameter
 from penstock.dialects.responses.faults import explain, wrong
-from penstock.dialects.responses.output import EXTRA_NAMES
-from penstock.dialects.responses.thoughts import thought
+from penstock.dialects.responses.thoughts import Kept, unpack
 
-_SIGNERS = {extra: signer for signer, extra in EXTRA_NAMES.items()}
+_NOTHING_KEPT = Kept("call", "", "")
 _INPUT_TEXTS = frozenset(("input_text", "output_text", "text"))
 
 
@@ -63,22 +63,16 @@ class _Part(Struct):
     input_audio: _Sound | None = None
 
 
-class _Signature(Struct):
-    thought_signature: str = ""
-
-
 class _FunctionCall(Struct):
     call_id: str
     name: str
     arguments: str
-    extra_content: dict[str, _Signature] | None = None
 
 
 class _CustomCall(Struct):
     call_id: str
     name: str
     input: str
-    extra_content: dict[str, _Signature] | None = None
 
 
 class _Output(Struct):
@@ -120,6 +114,7 @@ class Messages:
         self.unread: dict[str, Raw] = {}
         self._said: list[tuple[Role, list[Part]]] = []
         self._tool_names: dict[str, str] = {}
+        self._call_kept = _NOTHING_KEPT  # of the tool call that comes next
 
     @property
     def messages(self) -> tuple[Message, ...]:
@@ -128,6 +123,7 @@ class Messages:
 
     def say(self, role: Role, *parts: Part) -> None:
         """Add what ``role`` says, if it is anything."""
+        self._call_kept = _NOTHING_KEPT
         if not parts:
             return
         if role in ("assistant", "tool") and self._said and self._said[-1][0] == role:
@@ -164,28 +160,40 @@ class Messages:
             case _Message():
                 self.say(item.role, *_parts(item.content, f"{param}.content"))
             case _Reasoning():
-                words = [part.text for part in (*(item.summary or ()), *(item.content or ()))]
-                if any(words) or item.encrypted_content:
-                    self.say("assistant", thought("\n\n".join(words), item.encrypted_content or ""))
+                self._read_thought(item)
             case _FunctionCall() | _CustomCall():
-                use = _tool_use(item)
-                self._tool_names[use.id] = use.name
-                self.say("assistant", use)
+                self._read_call(item)
             case _Output():
                 parts = _tool_parts(item.output, f"{param}.output")
                 self.say("tool", ToolResult(id=item.call_id, parts=parts, name=self._tool_names.get(item.call_id, "")))
 
+    def _read_thought(self, item: _Reasoning) -> None:
+        text = "\n\n".join([part.text for part in (*(item.summary or ()), *(item.content or ()))])
+        if not item.encrypted_content:
+            if text:
+                self.say("assistant", Thought(text=text))
+            return
+        kept = unpack(item.encrypted_content)
+        if kept.kind == "call":
+            self._call_kept = kept
+        elif kept.kind == "signature":
+            self.say("assistant", Thought(text=text, signature=kept.data, signer=kept.signer))
+        else:
+            self.say("assistant", Thought(text=text, sealed=kept.data, signer=kept.signer))
 
-def _tool_use(item: _FunctionCall | _CustomCall) -> ToolUse:
-    signature = signer = ""
-    for extra, signed in (item.extra_content or {}).items():
-        if signed.thought_signature:
-            signature, signer = signed.thought_signature, _SIGNERS.get(extra, extra)
-    freeform = isinstance(item, _CustomCall)
-    said = item.input if isinstance(item, _CustomCall) else item.arguments
-    return ToolUse(
-        id=item.call_id, name=item.name, arguments=said, freeform=freeform, signature=signature, signer=signer
-    )
+    def _read_call(self, item: _FunctionCall | _CustomCall) -> None:
+        self._tool_names[item.call_id] = item.name
+        kept = self._call_kept
+        freeform = isinstance(item, _CustomCall)
+        use = ToolUse(
+            id=item.call_id,
+            name=item.name,
+            arguments=item.input if isinstance(item, _CustomCall) else item.arguments,
+            freeform=freeform,
+            signature=kept.data,
+            signer=kept.signer,
+        )
+        self.say("assistant", use)
 
 
 def _tool_parts(raw: Raw, param: str) -> tuple[Text | Image | Document, ...]:

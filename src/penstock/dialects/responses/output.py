@@ -21,7 +21,7 @@ from penstock.core.conversation import (
     ToolBegun,
     ToolGrown,
 )
-from penstock.dialects.responses.thoughts import sealed, signed
+from penstock.dialects.responses.thoughts import Kept, pack
 
 Event: TypeAlias = tuple[str, dict[str, Any]]
 
@@ -32,9 +32,6 @@ INCOMPLETE: dict[Finish, str] = {
     "filtered": "content_filter",
     "paused": "max_messages",
 }
-# Who signs a tool call, in Google's extension for dialects without a place for it
-# (ai.google.dev/gemini-api/docs/thought-signatures, OpenAI compatibility; 2026-11-21).
-EXTRA_NAMES = {"gemini": "google"}
 
 
 class _Growing:
@@ -81,10 +78,10 @@ class Output:
             case ThoughtGrown(text):
                 self._think(text, events)
             case ThoughtSigned(signature, signer):
-                self._sign(signed(signature, signer), events)
+                self._keep(Kept("signature", signer, signature), events)
             case ThoughtSealed(data, signer):
                 self._close_parts(events)
-                self._sign(sealed(data, signer), events)
+                self._keep(Kept("sealed", signer, data), events)
             case ToolBegun():
                 self._begin_tool(item, events)
             case ToolGrown(slot, text):
@@ -157,13 +154,13 @@ class Output:
         thought.pieces.append(text)
         events.append(("response.reasoning_summary_text.delta", thought.at(summary_index=0, delta=text)))
 
-    def _sign(self, encrypted: str, events: list[Event]) -> None:
+    def _keep(self, kept: Kept, events: list[Event]) -> None:
         self._close_split(events)
         thought = self._thought
         if thought is None:
             self._close_parts(events)
             thought = self._thought = self._open("rs", {"type": "reasoning", "summary": []}, events)
-        thought.item["encrypted_content"] = encrypted
+        thought.item["encrypted_content"] = pack(kept)
         self._close_thought(events)
 
     def _close_thought(self, events: list[Event]) -> None:
@@ -182,11 +179,10 @@ class Output:
 
     def _begin_tool(self, begun: ToolBegun, events: list[Event]) -> None:
         self._close_parts(events)
-        kind, prefix, said = ("custom_tool_call", "ctc", "input") if begun.freeform else _FUNCTION
-        item: dict[str, Any] = {"type": kind, "call_id": begun.id, "name": begun.name, said: ""}
         if begun.signature:
-            signer = EXTRA_NAMES.get(begun.signer, begun.signer)
-            item["extra_content"] = {signer: {"thought_signature": begun.signature}}
+            self._keep(Kept("call", begun.signer, begun.signature), events)
+        kind, prefix, said = ("custom_tool_call", "ctc", "input") if begun.freeform else _FUNCTION
+        item = {"type": kind, "call_id": begun.id, "name": begun.name, said: ""}
         self._tools[begun.slot] = self._open(prefix, item, events)
         self._last_slot = begun.slot
 

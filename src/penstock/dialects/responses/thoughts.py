@@ -1,34 +1,40 @@
-"""Thoughts of other providers in ``encrypted_content``, the one field of a reasoning item that clients give back unread.
+"""What other providers signed or sealed, in ``encrypted_content``: the field of a reasoning item that nobody reads.
 
-Every client that goes on without our store asks for it and returns it as it was (``include:
-["reasoning.encrypted_content"]``, openai 3.54, ``types/responses/response_reasoning_item.py``, 2026-11-21), so what a
-provider has signed or sealed survives a turn there.
+Every client that goes on without our store asks for it and gives it back as it was (``include:
+["reasoning.encrypted_content"]``, openai 3.54, ``types/responses/response_reasoning_item.py``, 2026-11-21), where
+fields that a client does not know are lost on items of any kind.
 """
 
 from __future__ import annotations
 
-from penstock.core.conversation import Thought
+from typing import Literal, TypeAlias
+
+from msgspec import Struct
+
+# A signature is a thought's, or stands before the ``call`` of a tool that was signed in place of one.
+Kind: TypeAlias = Literal["signature", "sealed", "call"]
 
 _OURS = "penstock"
+_KINDS: dict[str, Kind] = {"signature": "signature", "sealed": "sealed", "call": "call"}
 _FIELDS = 4
 
 
-def signed(signature: str, signer: str) -> str:
-    """The ``encrypted_content`` of a thought that ``signer`` has signed."""
-    return f"{_OURS}.signature.{signer}.{signature}"
+class Kept(Struct, frozen=True):
+    """What ``signer``, the dialect of a provider, wants back."""
+
+    kind: Kind
+    signer: str
+    data: str
 
 
-def sealed(data: str, signer: str) -> str:
-    """The ``encrypted_content`` of a thought that only ``signer`` can read."""
-    return f"{_OURS}.sealed.{signer}.{data}"
+def pack(kept: Kept) -> str:
+    """The ``encrypted_content`` that keeps it."""
+    return f"{_OURS}.{kept.kind}.{kept.signer}.{kept.data}"
 
 
-def thought(text: str, encrypted: str) -> Thought:
-    """What a reasoning item says; encrypted content that is not ours is one of OpenAI's own."""
+def unpack(encrypted: str) -> Kept:
+    """What was kept; encrypted content that is not ours is one of OpenAI's own thoughts."""
     fields = encrypted.split(".", _FIELDS - 1)
-    if len(fields) == _FIELDS and fields[0] == _OURS:
-        _, kind, signer, data = fields
-        if kind == "signature":
-            return Thought(text=text, signature=data, signer=signer)
-        return Thought(text=text, sealed=data, signer=signer)
-    return Thought(text=text, sealed=encrypted, signer="openai" if encrypted else "")
+    if len(fields) == _FIELDS and fields[0] == _OURS and fields[1] in _KINDS:
+        return Kept(_KINDS[fields[1]], fields[2], fields[3])
+    return Kept("sealed", "openai", encrypted)
