@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from penstock.core.answer import Event, EventKind
 from penstock.core.call import Call, Usage
-from penstock.dialects.openai.response import ChunkRewriter, read_chunk
+from penstock.dialects.openai.response import Chunk, ChunkRewriter, read_chunk
 from penstock.dialects.openai.stencil import Stencil
 from penstock.dialects.sse import SseSplitter
 
@@ -15,7 +17,7 @@ class ChunkReader:
     """Events out of one stream's bytes, and what is known of it so far.
 
     ``has_content`` once a client would see something, ``finished`` once every choice has its finish reason, ``done``
-    after ``[DONE]``.
+    after ``[DONE]``. ``read_payload`` is for streams whose chunks have another shape than those of a chat.
     """
 
     __slots__ = (
@@ -24,6 +26,7 @@ class ChunkReader:
         "_input_tokens",
         "_last_chunk",
         "_output_tokens",
+        "_read_payload",
         "_rewriter",
         "_splitter",
         "_stencil",
@@ -34,7 +37,8 @@ class ChunkReader:
         "has_content",
     )
 
-    def __init__(self, call: Call, alias: str) -> None:
+    def __init__(self, call: Call, alias: str, read_payload: Callable[[bytes], Chunk] = read_chunk) -> None:
+        self._read_payload = read_payload
         self.has_content = False
         self.done = False
         self._usage: Usage | None = None
@@ -90,7 +94,7 @@ class ChunkReader:
         if self.done or payload.strip() == b"[DONE]":
             self.done = True
             return
-        chunk = read_chunk(payload)
+        chunk = self._read_payload(payload)
         if b"\n" in payload:  # between values, for strings hold none; an event of ours is one line
             payload = payload.replace(b"\n", b" ")
         self._last_chunk = payload

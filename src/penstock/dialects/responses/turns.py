@@ -1,0 +1,148 @@
+"""What is kept of a call and its answer, so that a later call can go on from it by name.
+
+A turn holds all items up to its answer, earlier turns included, so that going on takes one look-up; instructions are
+not of it, as at OpenAI (openai 3.54, ``types/responses/response_create_params.py``, ``previous_response_id``,
+2026-11-21). Whoever keeps turns finds them by the answer's id, and by ``item_ids`` for clients that name single items
+(the Vercel AI SDK does, wherever ``store`` is not false); both belong to one tenant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import msgspec
+from msgspec import Raw, Struct
+
+from penstock.core.call import Call
+from penstock.core.errors import InvalidParameter, UpstreamMalformed
+from penstock.dialects.responses.faults import wrong
+
+_ENDS = (b"event: response.completed\n", b"event: response.incomplete\n")
+
+
+class _Turn(Struct):
+    id: str
+    items: list[Raw]
+
+
+class _Answer(Struct):
+    id: str
+    output: list[Raw]
+
+
+class _LastEvent(Struct):
+    response: Raw
+
+
+class _Named(Struct):
+    type: str | None = None
+    role: str | None = None
+    id: str | None = None
+
+
+_encode = msgspec.json.encode
+_read_turn = msgspec.json.Decoder(_Turn).decode
+_read_answer = msgspec.json.Decoder(_Answer).decode
+_read_last = msgspec.json.Decoder(_LastEvent).decode
+_read_named = msgspec.json.Decoder(_Named).decode
+_read_raws = msgspec.json.Decoder(list[Raw]).decode
+_read_text = msgspec.json.Decoder(str | None).decode
+
+
+def is_kept(fields: Mapping[str, Raw]) -> bool:
+    """Whether the caller lets its turn be kept: everyone does who does not say ``store: false``."""
+    return bytes(fields.get("store", Raw())) != b"false"
+
+
+def previous_id(fields: Mapping[str, Raw]) -> str:
+    """The answer that a call goes on from, ``""`` without one."""
+    raw = fields.get("previous_response_id")
+    return "" if raw is None else _read_text(raw) or ""
+
+
+def response_of(event: bytes) -> bytes | None:
+    """The whole answer, where a stream's last event stands at the end of the framed ``event``."""
+    last = event.removesuffix(b"\n\n").rpartition(b"\n\n")[2]
+    if not last.startswith(_ENDS):
+        return None
+    return bytes(_read_last(last.partition(b"\ndata: ")[2]).response)
+
+
+def turn_of(call: Call, response_body: bytes) -> bytes:
+    """What is kept of ``call``, whose fields hold its earlier turns, and of its whole answer.
+
+    Raises ``UpstreamMalformed`` for an answer that nobody could go on from.
+    """
+    try:
+        answer = _read_answer(response_body)
+    except msgspec.DecodeError:
+        raise UpstreamMalformed("The provider's answer has no output that could be kept.") from None
+    return _encode(_Turn(answer.id, [*_own_items(call.fields), *answer.output]))
+
+
+def turn_id(turn: bytes) -> str:
+    """The id of the answer that ends ``turn``."""
+    return _read_turn(turn).id
+
+
+def item_ids(turn: bytes) -> tuple[str, ...]:
+    """The ids by which items of ``turn`` may be named later."""
+    return tuple(items_of(turn))
+
+
+def items_of(turn: bytes) -> dict[str, Raw]:
+    """The items of ``turn`` that have an id, by it."""
+    items = {}
+    for raw in _read_turn(turn).items:
+        named = _read_named(raw)
+        if named.id and named.type != "item_reference":
+            items[named.id] = raw
+    return items
+
+
+def go_on(fields: Mapping[str, Raw], turn: bytes) -> dict[str, Raw]:
+    """``fields`` with the items of ``turn`` before their own input."""
+    items = [*_read_turn(turn).items, *_own_items(fields)]
+    return {**fields, "input": Raw(_encode(items))}
+
+
+def references(fields: Mapping[str, Raw]) -> tuple[str, ...]:
+    """The ids of items that a call names instead of sending them, in order."""
+    return tuple(named.id for _, named in _named(_own_items(fields)) if named.id and _is_reference(named))
+
+
+def resolve(fields: Mapping[str, Raw], items: Mapping[str, Raw]) -> dict[str, Raw]:
+    """``fields`` with every item that they name in its place. Raises ``InvalidParameter`` for one not in ``items``."""
+    whole = []
+    for index, (raw, named) in enumerate(_named(_own_items(fields))):
+        item = items.get(named.id or "") if _is_reference(named) else raw
+        if item is None:
+            param = f"input[{index}].id"
+            raise InvalidParameter(f"`{param}` names an item that is not kept here: send the item itself.", param=param)
+        whole.append(item)
+    return {**fields, "input": Raw(_encode(whole))}
+
+
+def _own_items(fields: Mapping[str, Raw]) -> list[Raw]:
+    raw = fields.get("input", Raw(b"null"))
+    said = bytes(raw)
+    if said == b"null":
+        return []
+    if said.startswith(b'"'):
+        return [Raw(_encode({"type": "message", "role": "user", "content": raw}))]
+    try:
+        return _read_raws(raw)
+    except msgspec.DecodeError:
+        raise wrong("input") from None
+
+
+def _named(items: Iterable[Raw]) -> Iterable[tuple[Raw, _Named]]:
+    for index, raw in enumerate(items):
+        try:
+            yield raw, _read_named(raw)
+        except msgspec.DecodeError:
+            raise wrong(f"input[{index}]") from None
+
+
+def _is_reference(named: _Named) -> bool:
+    return named.type == "item_reference" or (named.type is None and named.role is None)
