@@ -234,7 +234,7 @@ def test_wishes_for_the_default_are_no_wishes() -> None:
 
 
 def test_a_responses_caller_is_told_its_own_word() -> None:
-    with pytest.raises(UnsupportedParameter, match="`text.format`"):
+    with pytest.raises(UnsupportedParameter, match=r"`text\.format`"):
         asked(format=JsonFormat(), call={"dialect": "responses"})
 
 

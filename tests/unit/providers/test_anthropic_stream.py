@@ -5,6 +5,7 @@ Recorded streams: anthropic 0.121 ``tests/lib/streaming/fixtures`` and ``tests/f
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -110,7 +111,7 @@ def test_it_is_the_same_however_it_is_cut(cuts: list[int], line_end: bytes) -> N
     stream = WHOLE.replace(b"\n", line_end)
     marks = [0, *sorted(cuts), len(stream)]
     made = reader()
-    events = read(made, *(stream[start:end] for start, end in zip(marks, marks[1:], strict=False)))
+    events = read(made, *(stream[start:end] for start, end in pairwise(marks)))
     sent = b"".join(event.raw for event in events) + made.ending().raw
     assert sent == WHOLE.replace(MODEL.encode(), b"fast")
     assert made.usage.output_tokens == 106

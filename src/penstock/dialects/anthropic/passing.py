@@ -72,6 +72,7 @@ class PassedEvent(Struct, gc=False):
     """One event of a stream."""
 
     type: str
+    index: int = 0
     delta: _Change | None = None
     content_block: _Said | None = None
     message: PassedMessage | None = None

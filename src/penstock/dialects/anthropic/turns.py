@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import string
 from typing import Any
 
 from msgspec import Struct, field
@@ -29,6 +30,8 @@ from penstock.dialects.translation import leave_out
 
 # How base64 of a picture begins, where nobody said what it is; each from its magic number.
 _PICTURES = {"iVBORw0KGgo": "image/png", "/9j/": "image/jpeg", "R0lGOD": "image/gif", "UklGR": "image/webp"}
+
+_ID_LETTERS = frozenset(string.ascii_letters + string.digits + "_-")
 
 
 class Turns(Struct):
@@ -145,9 +148,9 @@ class _BlockWriter:
 
 def tool_id(said: str) -> str:
     """``said`` in the letters that the API takes, `^[a-zA-Z0-9_-]+$`; other providers' ids may hold others."""
-    if said.isascii() and said.replace("_", "").replace("-", "").isalnum():
+    if said and _ID_LETTERS.issuperset(said):
         return said
-    return "".join(letter if letter.isascii() and letter.isalnum() else "_" for letter in said) or "_"
+    return "".join(letter if letter in _ID_LETTERS else "_" for letter in said) or "_"
 
 
 def _thought(thought: Thought) -> dict[str, Any] | None:

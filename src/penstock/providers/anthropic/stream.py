@@ -5,12 +5,18 @@ from __future__ import annotations
 from penstock.core.answer import Event, EventKind
 from penstock.core.call import Call, Usage
 from penstock.core.errors import UpstreamMalformed
+from penstock.core.tokens import estimate_tokens
 from penstock.dialects.anthropic.passing import PassedEvent, PassedMessage, read_passed_event, rename_start
 from penstock.dialects.anthropic.words import WireUsage, finish_reason_of, frame
 from penstock.dialects.sse import SseSplitter
 
 EVENT_LIMIT_BYTES = 8 * 1024 * 1024
 _STOP = frame("message_stop", b'{"type":"message_stop"}')
+# How Anthropic writes more of a text, of which there are most. Such an event is known by its bytes alone, in half the
+# time (1.2 against 2.5 us, Python 3.11); what is written otherwise is parsed.
+_TEXT = (
+    b'event: content_block_delta\ndata: {"type":"content_block_delta","index":%d,"delta":{"type":"text_delta","text":"'
+)
 # Blocks that are still empty when they begin; a client sees something of every other.
 _EMPTY_BLOCKS = frozenset({"text", "thinking"})
 
@@ -27,6 +33,7 @@ class MessageStreamReader:
         "_counted",
         "_input_tokens",
         "_output_tokens",
+        "_plain",
         "_splitter",
         "_stop",
         "_usage",
@@ -41,6 +48,8 @@ class MessageStreamReader:
         self.done = False
         self._alias = alias
         self._stop = _STOP
+        # How more of the block that has begun last begins.
+        self._plain = _TEXT % 0
         self._input_tokens = call.input_tokens
         self._output_tokens = 0
         self._usage = WireUsage()
@@ -64,7 +73,7 @@ class MessageStreamReader:
 
     def read(self, data: bytes, events: list[Event]) -> None:
         """Append the events that ``data`` completes. Raises ``UpstreamMalformed`` behind the last good one."""
-        if self._splitter.between_events:
+        if self._splitter.between_events and not self.done:
             passed = self._pass_whole(data, events)
             if passed:
                 data = data[passed:]
@@ -84,6 +93,9 @@ class MessageStreamReader:
         """Take the events at the beginning of ``data`` that are framed as Anthropic does; returns how many bytes."""
         at = 0
         while data.startswith(b"event: ", at):
+            if end := self._pass_text(data, at, events):
+                at = end
+                continue
             start = data.find(b"\n", at) + 7
             end = data.find(b"\n\n", start)
             if end < 0 or data[start - 6 : start] != b"data: ":
@@ -94,6 +106,24 @@ class MessageStreamReader:
             self._take(payload, data[at : end + 2], events)
             at = end + 2
         return at
+
+    def _pass_text(self, data: bytes, at: int, events: list[Event]) -> int:
+        """Take the event at ``at`` if a text without escapes other than line ends is all of it; returns its end."""
+        plain = self._plain
+        if not data.startswith(plain, at):
+            return 0
+        start = at + len(plain)
+        quote = data.find(b'"', start)
+        end = data.find(b"\n\n", quote)
+        if quote < 0 or end < 0 or data[quote + 1 : end].replace(b" ", b"") != b"}}":
+            return 0
+        text = data[start:quote].decode(errors="surrogateescape").replace("\\n", " ")
+        if not text or "\\" in text or not text.isprintable():
+            return 0
+        self._output_tokens += estimate_tokens(text)
+        self.has_content = True
+        events.append(Event(data[at : end + 2], "anthropic", "delta"))
+        return end + 2
 
     def _take(self, payload: bytes, framed: bytes, events: list[Event]) -> None:
         if self.done:
@@ -109,6 +139,7 @@ class MessageStreamReader:
                 if event.content_block.type not in _EMPTY_BLOCKS or event.content_block.text:
                     kind = "delta"
                 self._output_tokens += event.content_block.estimated_tokens
+                self._plain = _TEXT % event.index
             case "message_start" if event.message is not None:
                 payload, framed = self._begin(payload, event.message), b""
             case "message_delta":
