@@ -181,6 +181,12 @@ def test_how_much_it_thinks(thinking: Thinking, fields: dict[str, Any]) -> None:
     assert {name: body[name] for name in ("thinking", "output_config") if name in body} == fields
 
 
+def test_a_forced_tool_leaves_no_room_for_thoughts_and_keeps_the_effort() -> None:
+    tools = (Tool(name="now", parameters=OBJECT),)
+    body = asked(tools=tools, tool_choice="required", thinking=Thinking(effort="high"))
+    assert ("thinking" in body, body["output_config"]) == (False, {"effort": "high"})
+
+
 WISHES: list[tuple[dict[str, Any], str]] = [
     ({"choices": 2}, "n"),
     ({"seed": 0}, "seed"),

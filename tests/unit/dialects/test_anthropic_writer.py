@@ -166,7 +166,13 @@ def test_a_stream_event_by_event() -> None:
         Used(USAGE),
         Ended(finish="tools"),
     )
-    usage = {"input_tokens": 40, "cache_creation_input_tokens": 0, "cache_read_input_tokens": 60, "output_tokens": 1}
+    usage = {
+        "input_tokens": 40,
+        "cache_creation_input_tokens": 0,
+        "cache_read_input_tokens": 60,
+        "output_tokens": 1,
+        "output_tokens_details": {"thinking_tokens": 0},
+    }
     begun = {"id": "msg_01", "type": "message", "role": "assistant", "model": "fast", "content": []}
     assert told == [
         {"type": "message_start", "message": begun | {"stop_reason": None, "stop_sequence": None, "usage": usage}},

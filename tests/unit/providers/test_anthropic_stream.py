@@ -244,6 +244,21 @@ def test_the_request_is_the_callers_but_for_model_and_cap() -> None:
     assert msgspec.json.decode(write_count(call, MODEL)) == fields | {"model": MODEL}
 
 
+def test_a_budget_for_thoughts_stays_below_a_cap_that_was_lowered() -> None:
+    def budget(max_output_tokens: int, asked: Any) -> Any:
+        thinking = {"type": "enabled", "budget_tokens": asked, "display": "omitted"}
+        call = make_call({"thinking": thinking}, dialect="anthropic", max_output_tokens=max_output_tokens)
+        written = msgspec.json.decode(write_messages(call, MODEL, None))["thinking"]
+        assert written == thinking | {"budget_tokens": written["budget_tokens"]}
+        return written["budget_tokens"]
+
+    assert budget(32_000, 31_999) == 31_999
+    assert budget(2048, 31_999) == 2047
+    assert budget(1000, 31_999) == 31_999  # no budget fits: the provider says so in its own words
+    assert budget(2048, "much") == "much"
+    assert budget(2048, 10**30) == 10**30
+
+
 BODY = (
     b'{"model":"claude-x","id":"msg_1","type":"message","role":"assistant","content":[{"type":"text","text":"\\"model\\""},'
     b'{"type":"tool_use","id":"t","name":"look_up","input":{"q":1.50}}],"stop_reason":"tool_use","stop_sequence":null,'

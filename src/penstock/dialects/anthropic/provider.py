@@ -30,6 +30,12 @@ def least_tokens(call: Call, own_cap: int | None) -> int:
     return min(said, default=DEFAULT_MAX_TOKENS)
 
 
+def least_budget(asked: int, max_tokens: int) -> int | None:
+    """What is left for thoughts, which are part of the output; ``None`` where that is less than the API takes."""
+    budget = min(asked, max_tokens - 1)
+    return budget if budget >= _LEAST_BUDGET_TOKENS else None
+
+
 class MessagesProvider:
     """Translates for one deployment: see ``dialects.translation.ProviderSide``."""
 
@@ -51,7 +57,7 @@ class MessagesProvider:
         if conversation.format is not None and conversation.format.schema is not None:
             config["format"] = {"type": "json_schema", "schema": _schema(conversation.format)}
         if conversation.thinking is not None:
-            body |= self._thinking(conversation.thinking, call, max_tokens, config)
+            body |= self._thinking(conversation, conversation.thinking, call, config)
         if config:
             body["output_config"] = config
         body |= _sampling(conversation)
@@ -92,16 +98,20 @@ class MessagesProvider:
             if asked:
                 leave_out(call, param, self._provider)
 
-    def _thinking(self, asked: Thinking, call: Call, max_tokens: int, config: dict[str, Any]) -> dict[str, Any]:
-        """How it thinks; a bare effort goes to ``config``, with thoughts as many as the model likes."""
+    def _thinking(
+        self, conversation: Conversation, asked: Thinking, call: Call, config: dict[str, Any]
+    ) -> dict[str, Any]:
+        """How it thinks; an effort goes to ``config``, with thoughts as many as the model likes."""
         if asked.effort == "none":
             return {"thinking": {"type": "disabled"}}
         if asked.effort is not None:
             config["effort"] = "low" if asked.effort == "minimal" else asked.effort  # the least that has a name
+            if asked == Thinking(effort=asked.effort) and _forces_a_tool(conversation):
+                return {}  # with thoughts it would be refused (docs/en/build-with-claude/extended-thinking, 2026-11-21)
         thinking: dict[str, Any] = {"type": "adaptive"}
         if asked.budget_tokens is not None:
-            budget = min(asked.budget_tokens, max_tokens - 1)  # thoughts are part of the output
-            if budget < _LEAST_BUDGET_TOKENS:
+            budget = least_budget(asked.budget_tokens, least_tokens(call, self._max_output_tokens))
+            if budget is None:
                 leave_out(call, "thinking", self._provider)
                 return {}
             thinking = {"type": "enabled", "budget_tokens": budget}
@@ -137,6 +147,10 @@ def _tool(tool: Tool, parameters: Raw) -> dict[str, Any]:
     if tool.strict is not None:
         written["strict"] = tool.strict
     return written | cache_control(tool.cached_for)
+
+
+def _forces_a_tool(conversation: Conversation) -> bool:
+    return conversation.tool_choice == "required" or isinstance(conversation.tool_choice, OneTool)
 
 
 def _tool_choice(conversation: Conversation) -> dict[str, Any]:

@@ -109,15 +109,13 @@ class WireUsage(Struct, gc=False):
 
 def write_usage(usage: Usage) -> dict[str, Any]:
     """``usage`` as a message says it."""
-    said: dict[str, Any] = {
+    return {
         "input_tokens": max(usage.input_tokens - usage.cached_tokens - usage.cache_write_tokens, 0),
         "cache_creation_input_tokens": usage.cache_write_tokens,
         "cache_read_input_tokens": usage.cached_tokens,
         "output_tokens": usage.output_tokens,
+        "output_tokens_details": {"thinking_tokens": usage.reasoning_tokens},
     }
-    if usage.reasoning_tokens:
-        said["output_tokens_details"] = {"thinking_tokens": usage.reasoning_tokens}
-    return said
 
 
 def seal(proof: str, signer: str) -> str:

@@ -51,7 +51,9 @@ class _Tool(Struct):
 
     @property
     def complete(self) -> bool:
-        """Whether the arguments are a whole object already, so that none can follow."""
+        """Whether the arguments are a whole object already, so that none can follow; of free text nobody knows."""
+        if self.begun.freeform:
+            return False
         try:
             _read_object("".join(self.texts))
         except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
@@ -162,7 +164,7 @@ class MessageWriter:
     # --- tools ---
 
     def _begin_tool(self, tool: _Tool) -> bytes:
-        if self._held or (self._tool is not None and not (self._tool.begun.freeform or self._tool.complete)):
+        if self._held or (self._tool is not None and not self._tool.complete):
             self._held[tool.begun.slot] = tool
             return b""
         return self._close() + self._open_tool(tool)
