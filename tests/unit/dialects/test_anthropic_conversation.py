@@ -1,6 +1,6 @@
 """``MessagesCaller.conversation``: what a request of the Messages API asks.
 
-Shapes: platform.claude.com/docs/en/api/messages and anthropic 0.121 ``types/message_create_params.py``, 2026-11-21.
+Shapes: platform.claude.com/docs/en/api/messages and anthropic 2.12 ``types/message_create_params.py``, 2026-11-21.
 """
 
 from __future__ import annotations
@@ -53,6 +53,7 @@ def test_words_and_what_is_asked_of_them() -> None:
         stop_sequences=["END"],
         metadata={"user_id": "ada"},
         service_tier="auto",
+        speed="fast",
         stream=True,
     )
     assert asked.messages == (
@@ -227,6 +228,11 @@ def test_a_cache_point_for_the_whole_stands_at_the_end() -> None:
                 ]
             },
             ["messages.0.content.0.citations"],
+        ),
+        ({"thinking": {"type": "between_tools"}}, ["thinking"]),
+        (
+            {"messages": [{"role": "user", "content": [PNG | {"transformations": {"oversized": "resize"}}]}]},
+            ["messages.0.content.0.transformations"],
         ),
         ({"thinking": {"type": "disabled"}, "output_config": {"effort": "low"}}, ["output_config.effort"]),
     ],

@@ -1,6 +1,6 @@
 """``MessagesProvider.request``: how a deployment of the Messages API is asked.
 
-Shapes: platform.claude.com/docs/en/api/messages and anthropic 0.121 ``types/message_create_params.py``, 2026-11-21.
+Shapes: platform.claude.com/docs/en/api/messages and anthropic 2.12 ``types/message_create_params.py``, 2026-11-21.
 """
 
 from __future__ import annotations

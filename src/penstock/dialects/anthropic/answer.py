@@ -1,6 +1,6 @@
 """Answers and streams of a provider that speaks the Messages API.
 
-Shapes are those of anthropic 0.121 (``types/message.py``, ``types/raw_message_stream_event.py``), 2026-11-21.
+Shapes are those of anthropic 2.12 (``types/message.py``, ``types/raw_message_stream_event.py``), 2026-11-21.
 """
 
 from __future__ import annotations

@@ -10,9 +10,9 @@ from msgspec import Raw, Struct
 from penstock.core.conversation import Effort, JsonFormat, OneTool, Thinking, Tool, ToolChoice
 from penstock.dialects.anthropic.explain import explain, wrong
 
-# Asked for the provider's own sake: they change nothing of an answer's content. The last is a beta's
-# (anthropic 0.121 ``types/message_create_params.py``, 2026-11-21).
-_HINTS = frozenset({"metadata", "service_tier", "user_profile_id"})
+# Asked for the provider's own sake: they change nothing of an answer's content
+# (anthropic 2.12 ``types/message_create_params.py``, 2026-11-21).
+_HINTS = frozenset({"metadata", "service_tier", "speed", "diagnostics", "user_profile_id"})
 _READ = frozenset(
     {
         "model",
@@ -61,7 +61,7 @@ class _ToolChoice(Struct):
 
 
 class _Thinking(Struct):
-    type: Literal["enabled", "adaptive", "disabled"]
+    type: str
     budget_tokens: int | None = None
     display: Literal["summarized", "omitted"] | None = None
 
@@ -119,7 +119,7 @@ def read_asked(fields: dict[str, Raw]) -> Asked:
         tool_choice=None if choice is None else _tool_choice(choice),
         parallel_tools=None if choice is None else _unless(choice.disable_parallel_tool_use),
         format=None if config is None else _format(config),
-        thinking=_thinking(read_field(fields, "thinking", _Thinking), config, unread),
+        thinking=_thinking(fields, config, unread),
         temperature=read_field(fields, "temperature", float),
         top_p=read_field(fields, "top_p", float),
         top_k=read_field(fields, "top_k", int),
@@ -189,8 +189,16 @@ def _format(config: _OutputConfig) -> JsonFormat | None:
     return JsonFormat(schema=config.format.schema, strict=True)  # it is always held to the letter
 
 
-def _thinking(asked: _Thinking | None, config: _OutputConfig | None, unread: dict[str, Raw]) -> Thinking | None:
+def _thinking(fields: dict[str, Raw], config: _OutputConfig | None, unread: dict[str, Raw]) -> Thinking | None:
+    asked = read_field(fields, "thinking", _Thinking)
     effort: Effort | None = None if config is None else config.effort
+    if asked is not None and asked.type not in (
+        "enabled",
+        "adaptive",
+        "disabled",
+    ):  # `between_tools`, and what may come
+        unread["thinking"] = fields["thinking"]
+        asked = None
     if asked is None:
         return None if effort is None else Thinking(effort=effort)
     if asked.type == "disabled":

@@ -24,6 +24,8 @@ from penstock.dialects.anthropic.asked import CacheControl, cached_for
 from penstock.dialects.anthropic.explain import explain, wrong
 from penstock.dialects.anthropic.words import TOOL_SEAL, unseal
 
+_NONE = (b"", b"null", b"{}")
+
 
 class _Source(Struct):
     type: str
@@ -56,6 +58,7 @@ class Block(Struct):
     title: str | None = None
     context: str | None = None
     citations: Raw = Raw()
+    transformations: Raw = Raw()
     cache_control: CacheControl | None = None
 
 
@@ -121,6 +124,8 @@ class PartReader:
                 return _text(block, param)
             case "image":
                 place = self._place(_source(block, param), param)
+                if bytes(block.transformations) not in _NONE:
+                    self._unread[f"{param}.transformations"] = block.transformations
                 return None if place is None else Image(place=place, cached_for=cached_for(block.cache_control))
             case "document":
                 return self._document(block, param)

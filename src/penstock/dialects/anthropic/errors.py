@@ -7,7 +7,7 @@ import msgspec
 from penstock.core.errors import PenstockError
 from penstock.dialects.anthropic.words import frame
 
-# platform.claude.com/docs/en/api/errors and anthropic 0.121 ``types/shared``, 2026-11-21. Statuses that are not there
+# platform.claude.com/docs/en/api/errors and anthropic 2.12 ``types/shared``, 2026-11-21. Statuses that are not there
 # are the client's mistake under 500, and ours above.
 _TYPES = {
     401: "authentication_error",

@@ -31,7 +31,7 @@ _MUST_BE = {
     "tool_choice.name": "a non-empty string: the name of a tool",
     "tool_choice.disable_parallel_tool_use": "true or false",
     "thinking": "an object with a type",
-    "thinking.type": "one of: enabled, adaptive, disabled",
+    "thinking.type": "a string: enabled, adaptive or disabled",
     "thinking.budget_tokens": "an integer",
     "thinking.display": "one of: summarized, omitted",
     "output_config": "an object",

@@ -16,7 +16,7 @@ from penstock.dialects.translation import leave_out
 # The API wants a figure where others do without: what every model on offer can write, so that few answers are cut
 # (platform.claude.com/docs/en/about-claude/models/overview: 32k for Opus 4.1, 64k and more for the rest; 2026-11-21).
 DEFAULT_MAX_TOKENS = 32_000
-# The least that may be set aside for thoughts (types/thinking_config_enabled_param.py of anthropic 0.121, 2026-11-21).
+# The least that may be set aside for thoughts (types/thinking_config_enabled_param.py of anthropic 2.12, 2026-11-21).
 _LEAST_BUDGET_TOKENS = 1024
 
 _CHOICES = {"auto": "auto", "required": "any", "none": "none"}

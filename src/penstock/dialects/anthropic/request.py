@@ -1,6 +1,6 @@
 """``read_messages``: a request body becomes fields that are forwarded and facts that are decided by.
 
-Nothing here is stricter than Anthropic's own API (platform.claude.com/docs/en/api/messages and anthropic 0.121,
+Nothing here is stricter than Anthropic's own API (platform.claude.com/docs/en/api/messages and anthropic 2.12,
 ``types/message_create_params.py``, 2026-11-21): fields, blocks and tools that nobody here knows are passed on.
 """
 
@@ -56,7 +56,7 @@ class _ToolChoice(Struct):
 
 
 class _Thinking(Struct):
-    type: Literal["enabled", "adaptive", "disabled"]
+    type: str
     budget_tokens: int | None = None
 
 

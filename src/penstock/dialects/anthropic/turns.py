@@ -121,7 +121,7 @@ class _BlockWriter:
             except ValueError:
                 leave_out(self._call, "file", self._provider)
                 return None
-        # Of files in base64 the API takes PDF alone (types/document_block_param.py of anthropic 0.121, 2026-11-21).
+        # Of files in base64 the API takes PDF alone (types/document_block_param.py of anthropic 2.12, 2026-11-21).
         if isinstance(place, Inline) and place.media_type not in ("", "application/pdf"):
             leave_out(self._call, "file", self._provider)
             return None

@@ -1,6 +1,6 @@
 """Words that requests, answers and streams of the Messages API have in common.
 
-Shapes are those of anthropic 0.121 (``types/``) and platform.claude.com/docs/en/api/messages, 2026-11-21.
+Shapes are those of anthropic 2.12 (``types/``) and platform.claude.com/docs/en/api/messages, 2026-11-21.
 """
 
 from __future__ import annotations
