@@ -1,0 +1,1 @@
+"""The adapter of services that speak Anthropic's Messages API."""
