@@ -24,7 +24,7 @@ from penstock.core.ports import Fault, Origin
 from penstock.pipeline import build_pipeline
 from penstock.prompts import Registry, Render
 from penstock.prompts.registry import PromptsInvalid
-from penstock.providers import KINDS, ROWS, OpenAICompatible, Simulated, template_answer
+from penstock.providers import KINDS, Hosted, Simulated, connect, template_answer
 from penstock.resilience import Attempts, Dispatch, Isolate
 from penstock.routing import Route
 from penstock.telemetry import FailedCalls, Trace
@@ -40,7 +40,7 @@ class Parts(Struct, frozen=True, kw_only=True):
     policy: Policy
     keys: KeyRing
     prompts: Registry
-    providers: Mapping[str, OpenAICompatible | Simulated]
+    providers: Mapping[str, Hosted | Simulated]
     standings: Standings
     handler: Handler
 
@@ -126,7 +126,7 @@ def _prompts(settings: Settings, previous: Parts | None) -> Registry:
         ) from None
 
 
-def _providers(settings: Settings, works: Works) -> dict[str, OpenAICompatible | Simulated]:
+def _providers(settings: Settings, works: Works) -> dict[str, Hosted | Simulated]:
     # An address that the operator wrote may be private, and so may the usual one of a model server on this machine.
     addresses = (provider.base_url or KINDS[provider.kind] or "" for provider in settings.providers.values())
     written = {provider.base_url for provider in settings.providers.values()}
@@ -148,19 +148,16 @@ def _simulated(name: str, provider: Provider) -> Simulated:
     )
 
 
-def _hosted(
-    name: str, provider: Provider, settings: Settings, named: frozenset[Origin], works: Works
-) -> OpenAICompatible:
-    row = ROWS[provider.kind]
+def _hosted(name: str, provider: Provider, settings: Settings, named: frozenset[Origin], works: Works) -> Hosted:
     ca_file = None if provider.ca_file is None else settings.beside(provider.ca_file)
     if not provider.tls_verify:
         works.logger.warning("TLS is not verified", provider=name, cure="give its CA as `ca_file`")
     try:
         transport = works.transport(ca_file=ca_file, named_origins=named, verify=provider.tls_verify)
-        return OpenAICompatible(
+        return connect(
+            provider.kind,
             name,
-            row,
-            base_url=provider.base_url or row.base_url or "",
+            base_url=provider.base_url,
             api_key=None if provider.api_key is None else provider.api_key.get_secret_value(),
             transport=transport,
         )

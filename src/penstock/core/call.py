@@ -12,7 +12,7 @@ from penstock.core.errors import PenstockError
 from penstock.core.plan import Decision, Exclusion, Plan, Ranked
 from penstock.core.policy import FAST_RETRY, RetryPolicy, TimeLimits
 
-Dialect: TypeAlias = Literal["openai", "responses", "anthropic", "embeddings", "completions"]
+Dialect: TypeAlias = Literal["openai", "responses", "anthropic", "embeddings", "completions", "count_tokens"]
 CacheUse: TypeAlias = Literal["auto", "on", "off"]
 
 

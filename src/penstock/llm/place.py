@@ -11,7 +11,7 @@ from msgspec import Struct
 from penstock.core.chain import Handler
 from penstock.core.plan import Target
 from penstock.core.ports import Origin, Transport
-from penstock.providers import KINDS, ROWS, OpenAICompatible, SimulatedTransport
+from penstock.providers import KINDS, SimulatedTransport, connect
 from penstock.transport import HttpTransport, Proxies
 
 # Makes what carries requests, once for each event loop that asks.
@@ -62,10 +62,10 @@ class Place(Struct, frozen=True):
 
     def backend(self, target: Target, api_key: str | None) -> Callable[[Transport], Handler]:
         """What answers calls with ``target`` over a transport. Raises ``ValueError`` when that is made."""
-        row = ROWS.get(self.provider) or ROWS["openai_compatible"]
+        kind = "openai_compatible" if self.provider == "simulated" else self.provider
 
         def bind(transport: Transport) -> Handler:
-            account = OpenAICompatible(self.provider, row, base_url=self.address, api_key=api_key, transport=transport)
+            account = connect(kind, self.provider, base_url=self.address, api_key=api_key, transport=transport)
             return account.bind(target)
 
         return bind

@@ -6,14 +6,20 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Mapping
 
 from penstock.core.answer import Answer
-from penstock.core.call import Call, Dialect
+from penstock.core.call import Call, Dialect, Usage
 from penstock.core.chain import Handler
 from penstock.core.errors import PenstockError, UnsupportedEndpoint
 from penstock.core.plan import Target
 from penstock.core.ports import Headers
+from penstock.dialects.anthropic import count_body
 from penstock.providers.account import Account
 from penstock.providers.explain import explain
 from penstock.providers.way import Exchange, Way
+
+
+async def _estimate(call: Call) -> Answer:
+    """How many tokens a request would be, at a provider that does not count them."""
+    return Answer("count_tokens", body=count_body(call.input_tokens), usage=Usage())
 
 
 class Hosted(ABC):
@@ -42,6 +48,8 @@ class Hosted(ABC):
         def handle(call: Call) -> Awaitable[Answer]:
             exchange = exchanges.get(call.dialect)
             if exchange is None:
+                if call.dialect == "count_tokens":
+                    return _estimate(call)
                 msg = f"'{target.alias}' does not answer {call.endpoint}: name another model."
                 raise UnsupportedEndpoint(msg)
             return exchange(call)

@@ -39,7 +39,7 @@ class LegacyWay:
         if usage is None:
             said = sum(choice.delta.estimated_tokens for choice in choices if choice.delta is not None)
             usage = Usage(call.input_tokens, said, estimated=True)
-        answer = Answer("openai", body=rename_model(body, call.model or self._alias, completion.model), usage=usage)
+        answer = Answer(call.dialect, body=rename_model(body, call.model or self._alias, completion.model), usage=usage)
         answer.finish_reason = choices[0].finish_reason
         return answer
 

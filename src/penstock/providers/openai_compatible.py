@@ -10,10 +10,15 @@ from penstock.core.plan import Target
 from penstock.core.ports import Transport
 from penstock.dialects.openai.body import ChatWriter
 from penstock.dialects.openai.response import estimate_output_tokens, read_completion, rename_model
+from penstock.dialects.openai.sides import ChatProvider
 from penstock.providers.account import Account
+from penstock.providers.embeddings import EmbeddingsWay
 from penstock.providers.hosted import Hosted
+from penstock.providers.legacy import LegacyWay
 from penstock.providers.openai_reader import ChunkReader
+from penstock.providers.responses import ResponsesWay
 from penstock.providers.table import Row
+from penstock.providers.translated import translations
 from penstock.providers.way import Way
 
 
@@ -33,8 +38,24 @@ class OpenAICompatible(Hosted):
         self._row = row
 
     def ways(self, target: Target) -> Mapping[Dialect, Way]:
-        """Chat completions pass as they are."""
-        return {"openai": ChatWay(target, self._row)}
+        """What the service has passes as it is; the rest is translated into chat completions."""
+        row = self._row
+        provider = ChatProvider(
+            target.model_id,
+            provider=self.name,
+            max_output_tokens=target.max_output_tokens,
+            max_tokens_field=row.max_tokens_field,
+            asks_usage=row.asks_usage,
+        )
+        ways: dict[Dialect, Way] = {
+            **translations(provider, path=ChatWay.path, stream_path=ChatWay.path),
+            "openai": ChatWay(target, row),
+            "embeddings": EmbeddingsWay(target, withhold=row.withheld),
+            "completions": LegacyWay(target, ask_usage=row.asks_usage, withhold=row.withheld),
+        }
+        if row.responses:
+            ways["responses"] = ResponsesWay(target, withhold=row.withheld)
+        return ways
 
 
 class ChatWay:

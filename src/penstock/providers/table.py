@@ -18,7 +18,7 @@ class Row(Struct, frozen=True, kw_only=True):
     ``base_url`` is ``None`` where only the operator knows it. ``auth`` is the header that carries the key.
     ``max_tokens_field`` is the spelling of the token cap that the service takes. ``asks_usage`` is whether a stream
     must (and may) ask for usage with ``stream_options``; services without it send usage of themselves or never.
-    ``withheld`` are fields of a caller that would lead past the gateway: to another model than the one that was allowed
+    ``responses`` is whether it has OpenAI's Responses API itself; elsewhere that is translated. ``withheld`` are fields of a caller that would lead past the gateway: to another model than the one that was allowed
     and priced, to an answer that is fetched elsewhere, or to an address of the caller's choosing.
     """
 
@@ -27,6 +27,7 @@ class Row(Struct, frozen=True, kw_only=True):
     auth: Literal["bearer", "api-key"] = "bearer"
     max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
     asks_usage: bool = True
+    responses: bool = False
     headers: tuple[tuple[str, str], ...] = ()
     withheld: tuple[str, ...] = ()
 
@@ -39,6 +40,7 @@ _ALL = (
         base_url="https://api.openai.com/v1",
         # Reasoning models refuse max_tokens (openai 3.54, types/chat/completion_create_params.py).
         max_tokens_field="max_completion_tokens",
+        responses=True,
     ),
     Row(
         # base_url: https://RESOURCE.openai.azure.com/openai/v1, which needs no api-version
@@ -46,6 +48,8 @@ _ALL = (
         name="azure",
         auth="api-key",
         max_tokens_field="max_completion_tokens",
+        # learn.microsoft.com/azure/foundry/openai/how-to/responses, 2026-11-21
+        responses=True,
     ),
     Row(
         name="groq",
@@ -113,10 +117,6 @@ _ALL = (
     Row(name="llama_cpp", base_url="http://127.0.0.1:8080/v1"),
     # lmstudio.ai/docs, OpenAI compatibility
     Row(name="lm_studio", base_url="http://127.0.0.1:1234/v1"),
-    # ai.google.dev/gemini-api/docs/openai
-    Row(name="gemini", base_url="https://generativelanguage.googleapis.com/v1beta/openai"),
-    # For trying out, says its maker: n must be 1, response_format is ignored (platform.claude.com/docs, openai-sdk).
-    Row(name="anthropic", base_url="https://api.anthropic.com/v1"),
 )
 
 ROWS: Mapping[str, Row] = {row.name: row for row in _ALL}

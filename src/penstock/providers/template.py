@@ -2,56 +2,33 @@
 
 from __future__ import annotations
 
-import time
-from typing import Any
-
-import msgspec
-
-from penstock.core.answer import END, Answer, Event, EventKind
+from penstock.core.answer import END, Answer, Event
 from penstock.core.call import Call, Usage
+from penstock.core.conversation import Begun, Ended, Reply, Text, TextGrown
+from penstock.core.errors import Unavailable
+from penstock.dialects.callers import CALLERS
 
 
 def template_answer(call: Call, text: str) -> Answer:
-    """``text`` as one choice that stopped, whole or as a stream, at no cost."""
+    """``text`` as one choice that stopped, whole or as a stream, at no cost. Raises ``Unavailable`` where none can be said."""
+    caller = CALLERS.get(call.dialect)
+    if caller is None:
+        msg = f"No model could answer, and {call.endpoint} has no place for a text in its place. Try again."
+        raise Unavailable(msg)
+    dialect, usage = call.dialect, Usage()
     if not call.stream:
-        message = {"role": "assistant", "content": text, "refusal": None}
-        choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}
-        body = _head(call, "chat.completion") | {"choices": [choice], "usage": _NO_USAGE}
-        answer = Answer("openai", body=msgspec.json.encode(body), usage=Usage())
+        answer = Answer(dialect, body=caller.reply(Reply(parts=(Text(text=text),), finish="stop"), call, usage), usage=usage)
         answer.finish_reason = "stop"
         return answer
-    head = _head(call, "chat.completion.chunk")
-    answer = Answer("openai", usage=Usage())
+    writer = caller.writer(call)
+    answer = Answer(dialect, usage=usage)
     answer.feed(
         [
-            _event(head, "started", {"role": "assistant", "content": ""}),
-            _event(head, "delta", {"content": text}),
-            _event(head, "finished", {}, "stop"),
+            Event(writer.write(Begun()), dialect, "started"),
+            Event(writer.write(TextGrown(text)), dialect, "delta"),
+            Event(writer.write(Ended(finish="stop")), dialect, "finished", None, "stop"),
+            Event(writer.end(usage), dialect, "usage", usage),
         ]
     )
-    if call.include_usage:
-        raw = _framed(head | {"choices": [], "usage": _NO_USAGE})
-        answer.feed([Event(raw, "openai", "usage", Usage())])
     answer.end(END)
     return answer
-
-
-_NO_USAGE = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
-
-
-def _head(call: Call, kind: str) -> dict[str, Any]:
-    return {
-        "id": f"chatcmpl-{call.call_id}",
-        "object": kind,
-        "created": int(time.time()),
-        "model": call.model or call.task,
-    }
-
-
-def _event(head: dict[str, Any], kind: EventKind, delta: dict[str, str], finish_reason: str | None = None) -> Event:
-    choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
-    return Event(_framed(head | {"choices": [choice]}), "openai", kind, None, finish_reason)
-
-
-def _framed(chunk: dict[str, Any]) -> bytes:
-    return b"data: " + msgspec.json.encode(chunk) + b"\n\n"

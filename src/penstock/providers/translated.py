@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from penstock.core.answer import Answer, Event, EventKind
-from penstock.core.call import Call, Usage
+from penstock.core.call import Call, Dialect, Usage
 from penstock.core.conversation import (
     Begun,
     Ended,
@@ -25,8 +25,10 @@ from penstock.core.conversation import (
     Used,
 )
 from penstock.core.tokens import estimate_tokens
+from penstock.dialects.callers import CALLERS
 from penstock.dialects.sse import SseSplitter
 from penstock.dialects.translation import CallerSide, ItemReader, ItemWriter, ProviderSide
+from penstock.providers.way import Way
 
 EVENT_LIMIT_BYTES = 8 * 1024 * 1024
 # What stages and metrics call them, whatever the dialect.
@@ -39,6 +41,13 @@ REASONS: Mapping[Finish, str] = {
     "paused": "pause",
     "context": "length",
 }
+
+
+def translations(provider: ProviderSide, *, path: str, stream_path: str) -> dict[Dialect, Way]:
+    """A way for every dialect that calls come in."""
+    return {
+        dialect: Translated(caller, provider, path=path, stream_path=stream_path) for dialect, caller in CALLERS.items()
+    }
 
 
 class Translated:

@@ -20,7 +20,7 @@ from penstock.dialects.openai.request import MEDIA_TOKENS, ChatRequest
 # Beside the messages, what a provider reads as input; of JSON about four bytes are a token.
 _BILLED_FIELDS = ("tools", "output_config")
 # The gateway's own, which no provider sees.
-_OWN_FIELDS = ("prompt_id", "prompt_version", "prompt_variables", "drop_unsupported")
+_OWN_FIELDS = ("prompt_id", "prompt_version", "prompt_variables")
 
 _Name: TypeAlias = Annotated[str, Meta(min_length=1)]
 

@@ -1,0 +1,34 @@
+"""Which services a config's ``kind`` may name, and how each is connected."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from penstock.core.ports import Transport
+from penstock.providers.anthropic.adapter import BASE_URL as ANTHROPIC_URL
+from penstock.providers.anthropic.adapter import Anthropic
+from penstock.providers.gemini.adapter import BASE_URL as GEMINI_URL
+from penstock.providers.gemini.adapter import Gemini
+from penstock.providers.hosted import Hosted
+from penstock.providers.openai_compatible import OpenAICompatible
+from penstock.providers.table import ROWS
+
+# With the address that each has by itself: "" needs none, ``None`` wants one given.
+KINDS: Mapping[str, str | None] = {
+    "simulated": "",
+    "anthropic": ANTHROPIC_URL,
+    "gemini": GEMINI_URL,
+    **{name: row.base_url for name, row in ROWS.items()},
+}
+
+
+def connect(kind: str, name: str, *, base_url: str | None, api_key: str | None, transport: Transport) -> Hosted:
+    """An account at a service of that kind; ``base_url`` overrides its own.
+
+    Raises ``ValueError`` for an address or a key that cannot be used, and ``KeyError`` for a kind that is not hosted.
+    """
+    if kind == "anthropic":
+        return Anthropic(name, base_url=base_url, api_key=api_key, transport=transport)
+    if kind == "gemini":
+        return Gemini(name, base_url=base_url, api_key=api_key, transport=transport)
+    return OpenAICompatible(name, ROWS[kind], base_url=base_url, api_key=api_key, transport=transport)
