@@ -9,6 +9,7 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
+from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
 from penstock.core.call import Usage
 from penstock.core.conversation import Conversation, Item, PartEnded, Reply, Text, Thought
@@ -113,6 +114,20 @@ def test_any_reply_can_be_told_and_its_thoughts_come_back(reply: Reply) -> None:
     (message,) = CALLER.conversation(call).messages
     back = [part for part in message.parts if isinstance(part, Thought)]
     assert [thought for thought in back if thought.signer in ("anthropic", "gemini")] == signed
+
+
+@settings(max_examples=50, deadline=None)
+@given(replies())
+def test_openais_sdk_knows_any_reply(reply: Reply) -> None:
+    told = CALLER.reply(reply, make_call(), reply.usage or UNUSED)
+    ChatCompletion.model_validate(msgspec.json.decode(told), strict=True)
+
+
+@settings(max_examples=50, deadline=None)
+@given(item_sequences(Sayable(freeform=False)))  # of a custom tool the SDK knows no chunk
+def test_openais_sdk_knows_any_stream(items: list[Item]) -> None:
+    for payload in streamed(items, UNUSED):
+        ChatCompletionChunk.model_validate(msgspec.json.decode(payload), strict=True)
 
 
 @settings(max_examples=50, deadline=None)
