@@ -17,7 +17,9 @@ def template_answer(call: Call, text: str) -> Answer:
         raise Unavailable(msg)
     dialect, usage = call.dialect, Usage()
     if not call.stream:
-        answer = Answer(dialect, body=caller.reply(Reply(parts=(Text(text=text),), finish="stop"), call, usage), usage=usage)
+        answer = Answer(
+            dialect, body=caller.reply(Reply(parts=(Text(text=text),), finish="stop"), call, usage), usage=usage
+        )
         answer.finish_reason = "stop"
         return answer
     writer = caller.writer(call)

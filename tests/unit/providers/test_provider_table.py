@@ -6,11 +6,11 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from penstock.providers import ROWS, Row
+from penstock.providers import KINDS, ROWS, Row
 
 
-def test_every_service_of_the_documents_has_a_row() -> None:
-    assert set(ROWS) >= {
+def test_every_service_of_the_documents_is_known() -> None:
+    assert set(KINDS) >= {
         *("openai", "azure", "groq", "mistral", "together", "openrouter", "deepseek", "xai", "fireworks", "cerebras"),
         *("perplexity", "nvidia", "vllm", "ollama", "llama_cpp", "lm_studio", "gemini", "anthropic"),
         "openai_compatible",

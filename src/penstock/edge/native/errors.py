@@ -17,16 +17,17 @@ from penstock.core.call import Call
 from penstock.core.errors import InvalidRequest, MethodNotAllowed, NotFound, PenstockError
 from penstock.dialects.openai import error_body
 from penstock.edge.asks import read_request_id
+from penstock.edge.faces.manners import MANNERS
 from penstock.edge.faults import fault, log_fault
 from penstock.edge.headers import error_lines, header_fields
 from penstock.edge.native.body import explain
 from penstock.edge.native.shapes import ErrorBody
 
 # Served before ASGI by the data plane's own protocol; what reaches this part came with another method.
-DATA_PLANE_PATHS = frozenset({"/v1/chat/completions"})
+DATA_PLANE_PATHS = frozenset(manner.endpoint for manner in MANNERS)
 
 # Where OpenAI's clients go when `base_url` lacks its `/v1`.
-CLIENTS_PATHS = frozenset({"/chat/completions", "/models"})
+CLIENTS_PATHS = frozenset({"/models", *(path.removeprefix("/v1") for path in DATA_PLANE_PATHS)})
 
 MEANINGS = {
     400: "The request cannot be understood; `param` names the field.",
