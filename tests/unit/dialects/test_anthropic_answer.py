@@ -58,7 +58,7 @@ ANSWER = {
 
 
 def test_an_answer_is_read() -> None:
-    reply = MessagesProvider("claude-x", "acme").reply(msgspec.json.encode(ANSWER))
+    reply = MessagesProvider("claude-x", provider="acme", max_output_tokens=None).reply(msgspec.json.encode(ANSWER))
     assert reply.parts == (
         Thought(text="Hm.", signature="Sig", signer="anthropic"),
         Text(text="I'll check."),
@@ -82,7 +82,7 @@ def test_an_answer_is_read() -> None:
 )
 def test_what_is_no_answer_is_told(body: bytes) -> None:
     with pytest.raises(UpstreamMalformed):
-        MessagesProvider("claude-x", "acme").reply(body)
+        MessagesProvider("claude-x", provider="acme", max_output_tokens=None).reply(body)
 
 
 # --- streams ---
@@ -130,7 +130,7 @@ TOOL_STREAM: list[dict[str, Any]] = [
 
 
 def told(events: list[dict[str, Any]]) -> list[Item]:
-    reader = MessagesProvider("claude-x", "acme").reader()
+    reader = MessagesProvider("claude-x", provider="acme", max_output_tokens=None).reader()
     items = [item for event in events for item in reader.read(msgspec.json.encode(event))]
     assert reader.done is (events[-1]["type"] == "message_stop")
     return items
@@ -138,7 +138,7 @@ def told(events: list[dict[str, Any]]) -> list[Item]:
 
 def test_a_stream_is_read() -> None:
     assert told(TOOL_STREAM) == [
-        Begun(id="msg_01", model="claude-sonnet-4-20250514", usage=Usage(380, 1, cached_tokens=3)),
+        Begun(id="msg_01", model="claude-sonnet-4-20250514", usage=Usage(380, cached_tokens=3)),
         TextGrown("I"),
         PartEnded(),
         ToolBegun(slot=0, id="toolu_1", name="get_weather"),

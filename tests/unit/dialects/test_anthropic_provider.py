@@ -36,7 +36,7 @@ OBJECT = Raw(b'{"type":"object"}')
 
 
 def asked(*messages: Message, cap: int | None = None, call: dict[str, Any] | None = None, **fields: Any) -> Any:
-    provider = MessagesProvider("claude-x", "acme", cap)
+    provider = MessagesProvider("claude-x", provider="acme", max_output_tokens=cap)
     body = provider.request(Conversation(messages=messages or (HELLO,), **fields), make_call(**(call or {})))
     return msgspec.json.decode(body)
 
@@ -197,7 +197,9 @@ WISHES: list[tuple[dict[str, Any], str]] = [
     ({"temperature": 1.5}, "temperature"),
     ({"stop": ("\n",)}, "stop"),
     ({"tools": (Tool(name="sql"),)}, "tools"),
+    ({"tools": (Tool(name="sql", parameters=Raw(b"true")),)}, "tools"),
     ({"format": JsonFormat()}, "response_format"),
+    ({"format": JsonFormat(schema=Raw(b"true"))}, "response_format"),
     ({"unread": {"logit_bias": Raw(b"{}")}}, "logit_bias"),
     ({"messages": (user(Text(text="x"), Sound(format="wav", data="x")),)}, "input_audio"),
     ({"messages": (user(Text(text="x"), Document(place=Inline("text/csv", "?"))),)}, "file"),
@@ -209,7 +211,7 @@ WISHES: list[tuple[dict[str, Any], str]] = [
 @pytest.mark.parametrize(("wish", "param"), WISHES)
 def test_what_it_cannot_do_is_refused_by_name_or_left_out(wish: dict[str, Any], param: str) -> None:
     conversation = Conversation(**({"messages": (HELLO,)} | wish))
-    provider = MessagesProvider("claude-x", "acme")
+    provider = MessagesProvider("claude-x", provider="acme", max_output_tokens=None)
     with pytest.raises(UnsupportedParameter, match=f"`{param}` is not supported by 'acme'") as caught:
         provider.request(conversation, make_call())
     assert caught.value.param == param

@@ -39,8 +39,8 @@ def test_what_nobody_here_knows_stays_byte_for_byte() -> None:
     assert bytes(fields["context_management"]) == b'{"a":  1}'
 
 
-def test_the_gateways_own_fields_go_no_further() -> None:
-    request = read(prompt_id="greet", prompt_variables={"who": "Ada"}, drop_unsupported=True, messages=[])
+def test_a_registered_prompt_is_the_gateways_own_matter() -> None:
+    request = read(prompt_id="greet", prompt_variables={"who": "Ada"}, messages=[])
     assert request.prompt == PromptRef("greet", "", {"who": "Ada"})
     assert set(request.fields) == {"model", "max_tokens", "messages"}
 
@@ -93,7 +93,6 @@ def test_nothing_that_anthropic_takes_is_refused(fields: dict[str, Any]) -> None
         ({"tool_choice": {"type": "tool"}}, "tool_choice.name"),
         ({"thinking": {"type": 5}}, "thinking.type"),
         ({"metadata": {"user_id": 5}}, "metadata.user_id"),
-        ({"drop_unsupported": "yes"}, "drop_unsupported"),
         ({"prompt_version": "v1"}, "prompt_id"),
     ],
 )

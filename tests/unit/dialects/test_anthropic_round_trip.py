@@ -46,7 +46,7 @@ from penstock.dialects.sse import SseSplitter
 from support.calls import make_call
 
 CALLER = MessagesCaller()
-PROVIDER = MessagesProvider("claude-test", "anthropic")
+PROVIDER = MessagesProvider("claude-test", provider="anthropic", max_output_tokens=None)
 
 # --- strategies ------------------------------------------------------------------------------------------------------
 

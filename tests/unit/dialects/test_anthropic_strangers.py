@@ -13,7 +13,7 @@ from penstock.dialects.anthropic import MessagesCaller, MessagesProvider, read_c
 from support.calls import make_call
 
 CALLER = MessagesCaller()
-PROVIDER = MessagesProvider("claude-test", "anthropic")
+PROVIDER = MessagesProvider("claude-test", provider="anthropic", max_output_tokens=None)
 
 odd = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),

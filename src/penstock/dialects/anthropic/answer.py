@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import msgspec
 from msgspec import Raw, Struct
+from msgspec.structs import replace
 
 from penstock.core.conversation import (
     Begun,
@@ -162,7 +163,9 @@ class MessageItems:
         usage = None
         if message.usage is not None:
             self._usage = message.usage
-            usage = message.usage.usage
+            said = message.usage.usage
+            # Of the output it says a token or two, for all that will follow.
+            usage = None if said is None else replace(said, output_tokens=0, reasoning_tokens=0)
         return Begun(id=message.id, model=message.model, usage=usage)
 
     def _changed(self, delta: _Delta, usage: WireUsage | None) -> list[Item]:

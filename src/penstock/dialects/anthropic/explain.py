@@ -40,7 +40,6 @@ _MUST_BE = {
     "output_config.format.schema": "an object: a JSON Schema",
     "metadata": "an object",
     "metadata.user_id": "a string",
-    "drop_unsupported": "true or false",
     "prompt_id": "a non-empty string",
     "prompt_version": "a non-empty string",
     "prompt_variables": "an object whose values are strings",

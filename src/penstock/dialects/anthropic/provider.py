@@ -39,7 +39,7 @@ def least_budget(asked: int, max_tokens: int) -> int | None:
 class MessagesProvider:
     """Translates for one deployment: see ``dialects.translation.ProviderSide``."""
 
-    def __init__(self, model_id: str, provider: str, max_output_tokens: int | None = None) -> None:
+    def __init__(self, model_id: str, provider: str, max_output_tokens: int | None) -> None:
         self._model_id = model_id
         self._provider = provider
         self._max_output_tokens = max_output_tokens
@@ -54,8 +54,9 @@ class MessagesProvider:
             body["system"] = turns.system
         body |= _tools(conversation)
         config: dict[str, Any] = {}
-        if conversation.format is not None and conversation.format.schema is not None:
-            config["format"] = {"type": "json_schema", "schema": _schema(conversation.format)}
+        form = conversation.format
+        if form is not None and form.schema is not None and _is_object(form.schema):
+            config["format"] = {"type": "json_schema", "schema": _schema(form, form.schema)}
         if conversation.thinking is not None:
             body |= self._thinking(conversation, conversation.thinking, call, config)
         if config:
@@ -78,11 +79,12 @@ class MessagesProvider:
     def _refuse(self, conversation: Conversation, call: Call) -> None:
         """Name what the API has no word for; dropped, each leaves its default."""
         form = conversation.format
+        form_name = "text.format" if call.dialect == "responses" else "response_format"
         cannot = {
-            "tools": any(tool.parameters is None for tool in conversation.tools),
+            "tools": any(not _is_object(tool.parameters) for tool in conversation.tools),
             # Only a schema binds the API (docs/en/build-with-claude/structured-outputs, 2026-11-21): words would
             # promise what they cannot keep, and a forced tool would take the place of the caller's own and of thoughts.
-            "text.format" if call.dialect == "responses" else "response_format": form is not None and not form.schema,
+            form_name: form is not None and not _is_object(form.schema),
             "n": conversation.choices > 1,
             "seed": conversation.seed is not None,
             "frequency_penalty": bool(conversation.frequency_penalty),
@@ -129,7 +131,11 @@ def _sampling(conversation: Conversation) -> dict[str, Any]:
 
 
 def _tools(conversation: Conversation) -> dict[str, Any]:
-    tools = [_tool(tool, tool.parameters) for tool in conversation.tools if tool.parameters is not None]
+    tools = [
+        _tool(tool, tool.parameters)
+        for tool in conversation.tools
+        if tool.parameters is not None and _is_object(tool.parameters)
+    ]
     if not tools:
         return {}
     choice = _tool_choice(conversation)
@@ -165,9 +171,14 @@ def _tool_choice(conversation: Conversation) -> dict[str, Any]:
     return written
 
 
-def _schema(form: JsonFormat) -> dict[str, Raw]:
+def _is_object(schema: Raw | None) -> bool:
+    """Whether it is one that the API takes: a free text has none, and `true` is a schema elsewhere alone."""
+    return schema is not None and bytes(schema).startswith(b"{")
+
+
+def _schema(form: JsonFormat, said: Raw) -> dict[str, Raw]:
     """The schema, with what was said of it in its own description."""
-    schema = _read_object(form.schema or b"{}")
+    schema = _read_object(said)
     if form.description and "description" not in schema:
         schema["description"] = Raw(_encode(form.description))
     return schema

@@ -20,7 +20,7 @@ from penstock.dialects.openai.request import MEDIA_TOKENS, ChatRequest
 # Beside the messages, what a provider reads as input; of JSON about four bytes are a token.
 _BILLED_FIELDS = ("tools", "output_config")
 # The gateway's own, which no provider sees.
-_OWN_FIELDS = ("prompt_id", "prompt_version", "prompt_variables")
+_PROMPT_FIELDS = ("prompt_id", "prompt_version", "prompt_variables")
 
 _Name: TypeAlias = Annotated[str, Meta(min_length=1)]
 
@@ -81,7 +81,6 @@ class _Messages(Struct):
     prompt_id: _Name | None = None
     prompt_version: _Name | None = None
     prompt_variables: dict[str, str] | None = None
-    drop_unsupported: bool | None = None
 
 
 _read_typed = msgspec.json.Decoder(_Messages).decode
@@ -133,7 +132,7 @@ def _read(body: bytes) -> tuple[ChatRequest, _Messages]:
         tool_names=tuple(tool.name for tool in asked.tools or () if tool.name),
         fields=fields,
     )
-    for name in _OWN_FIELDS:
+    for name in _PROMPT_FIELDS:
         fields.pop(name, None)
     return request, asked
 

@@ -37,7 +37,7 @@ _FINISH_REASONS: dict[Finish, str] = {
     "length": "length",
     "tools": "tool_calls",
     "refused": "content_filter",
-    "paused": "pause_turn",
+    "paused": "pause",
     "context": "length",
 }
 # More is no count of tokens, and nothing that money should be reckoned by.

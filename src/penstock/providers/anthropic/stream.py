@@ -13,7 +13,7 @@ from penstock.dialects.sse import SseSplitter
 EVENT_LIMIT_BYTES = 8 * 1024 * 1024
 _STOP = frame("message_stop", b'{"type":"message_stop"}')
 # How Anthropic writes more of a text, of which there are most. Such an event is known by its bytes alone, in half the
-# time (1.2 against 2.5 us, Python 3.11); what is written otherwise is parsed.
+# time (1.4 against 2.5 us, Python 3.11); what is written otherwise is parsed.
 _TEXT = (
     b'event: content_block_delta\ndata: {"type":"content_block_delta","index":%d,"delta":{"type":"text_delta","text":"'
 )
