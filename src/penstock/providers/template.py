@@ -24,13 +24,12 @@ def template_answer(call: Call, text: str) -> Answer:
         return answer
     writer = caller.writer(call)
     answer = Answer(dialect, usage=usage)
-    answer.feed(
-        [
-            Event(writer.write(Begun()), dialect, "started"),
-            Event(writer.write(TextGrown(text)), dialect, "delta"),
-            Event(writer.write(Ended(finish="stop")), dialect, "finished", None, "stop"),
-            Event(writer.end(usage), dialect, "usage", usage),
-        ]
-    )
+    events = [
+        Event(writer.write(Begun()), dialect, "started"),
+        Event(writer.write(TextGrown(text)), dialect, "delta"),
+        Event(writer.write(Ended(finish="stop")), dialect, "finished", None, "stop"),
+        Event(writer.end(usage), dialect, "usage", usage),
+    ]
+    answer.feed([event for event in events if event.raw])
     answer.end(END)
     return answer
