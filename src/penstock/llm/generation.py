@@ -45,7 +45,7 @@ def generation_of(call: Call, answer: Answer, sites: Mapping[str, Site]) -> Gene
     """What has become of ``call``, whose answer is whole and closed. Raises ``UpstreamMalformed``."""
     trail, body = call.trail, answer.body or b""
     usage, cost_nano_usd = used_and_cost(call, {name: site.target for name, site in sites.items()})
-    priced = all(sites[attempt.target].priced for attempt in trail.attempts)
+    priced = all(sites[attempt.target].target.price is not None for attempt in trail.attempts)
     return Generation(
         text=read_completion(body).text,
         model=trail.model,
