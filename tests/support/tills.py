@@ -21,6 +21,8 @@ TARGETS = {
     "fast": Target("fast", "p", "fast-1", price=Price(1000, 2000)),
     "strong": Target("strong", "p", "s", 50, price=Price(10_000, 20_000)),
     "local": Target("local", "q", "l", price=Price(0, 0)),
+    "cached": Target("cached", "p", "c", price=Price(1_000_000, 5_000_000, cached=100_000, cache_write=1_250_000)),
+    "unknown": Target("unknown", "r", "u"),
 }
 
 
