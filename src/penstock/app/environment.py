@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from penstock.config import ConfigError, Problem, Settings, load_settings, read_config
+from penstock.config import ConfigError, ConfigText, Problem, Settings, load_settings, read_config
 from penstock.core.plan import Price
 from penstock.prices import look_up
 from penstock.providers import FAULT_KINDS, KINDS
@@ -37,9 +37,8 @@ class Config:
         Raises ``ConfigError``.
         """
         price_list = look_up if prices is None else lambda *_: prices
-        return load_settings(
-            self.path, self.env, kinds=KINDS, fault_kinds=FAULT_KINDS, text=text, price_list=price_list
-        )
+        file = ConfigText(self.path, text)
+        return load_settings(file, self.env, kinds=KINDS, fault_kinds=FAULT_KINDS, price_list=price_list)
 
 
 def proxies(env: Mapping[str, str], logger: Logger | None = None) -> Proxies:

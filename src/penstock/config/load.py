@@ -7,6 +7,7 @@ from pathlib import Path as FilePath
 from types import MappingProxyType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
+from msgspec import Struct
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
@@ -23,25 +24,30 @@ from penstock.core.ports import PriceList, PricesUnknown
 BUILT_IN_KINDS: Mapping[str, str | None] = {"simulated": "", "openai_compatible": None}
 
 
+class ConfigText(Struct, frozen=True):
+    """What a file said when it was read, or would say."""
+
+    path: FilePath
+    text: str
+
+
 def load_settings(
-    path: FilePath,
+    file: FilePath | ConfigText,
     env: Mapping[str, str],
     *,
     kinds: Mapping[str, str | None] = BUILT_IN_KINDS,
     fault_kinds: Collection[str] | None = None,
     options: Mapping[str, str] = MappingProxyType({}),
-    text: str | None = None,
     price_list: PriceList | None = None,
 ) -> Settings:
-    """The settings in ``path`` with ``env`` laid over them.
+    """The settings in ``file`` with ``env`` laid over them.
 
     ``kinds`` maps each provider kind to its default base URL; ``None`` where the file must give one. ``fault_kinds``
     are the ways a simulated provider can fail; ``None`` lets any pass. ``options`` names the command line's option behind
-    a variable of ``env``, where there is one; ``text`` is what the file says, where it was read before. ``price_list`` is
-    asked for the models that the file gives no price. Raises ``ConfigError`` with every problem there is; what is only
-    doubtful is in the result's ``warnings``.
+    a variable of ``env``, where there is one. ``price_list`` is asked for the models that the file gives no price. Raises
+    ``ConfigError`` with every problem there is; what is only doubtful is in the result's ``warnings``.
     """
-    text = read_config(path) if text is None else text
+    path, text = (file, read_config(file)) if isinstance(file, FilePath) else (file.path, file.text)
     document = Document(text, env)
     if document.problems and not document.data:
         raise ConfigError(document.problems)

@@ -51,6 +51,14 @@ async def _ended(outcome: Outcome, call: Call | None = None) -> dict[str, Any]:
 BIG = {"target": "big", "provider": "p1", "model": "m1", "latency_ms": 4.0, "error_code": "upstream_cut", "usage": None}
 
 
+DECIDED = {
+    "asked": "extract",
+    "rule": "route",
+    "targets": ["big", "small"],
+    "excluded": [],
+    "degraded": False,
+    "ranked": [],
+}
 COUNTED = Usage(12, 34, estimated=True, cached_tokens=5, cache_write_tokens=6, reasoning_tokens=20)
 
 
@@ -102,14 +110,7 @@ async def test_every_fact_of_the_trail_is_recorded() -> None:
         "error_code": None,
         "tool_names": ["search"],
         "tags": {"team": "search"},
-        "decision": {
-            "asked": "extract",
-            "rule": "route",
-            "targets": ["big", "small"],
-            "excluded": [],
-            "degraded": False,
-            "ranked": [],
-        },
+        "decision": DECIDED,
         "attempts": [
             BIG,
             BIG,
