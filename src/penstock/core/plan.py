@@ -182,6 +182,13 @@ class Price(Struct, frozen=True):
             write if self.cache_write_1h is None else self.cache_write_1h,
         )
 
+    @property
+    def dearest_input(self) -> int:
+        """The most that any input costs."""
+        if self.cached is None and self.cache_write is None and self.cache_write_1h is None:
+            return self.input
+        return max(self.of_input)
+
     def at(self, input_tokens: int) -> Price:
         """The price of a call of so much input."""
         price = self
