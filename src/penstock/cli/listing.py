@@ -45,10 +45,13 @@ def models(
     targets = [target for alias, target in policy.targets.items() if not tier or alias in _usable(tier, policy)]
     if as_json:
         typer.echo(json.dumps([_described(target, policy) for target in targets], indent=2, ensure_ascii=False))
-    elif prices:
-        show_table(_PRICE_COLUMNS, [row for target in targets for row in _price_rows(target)])
     else:
-        show_table(_COLUMNS, [_row(target, policy) for target in targets])
+        rows = (
+            [row for each in targets for row in _price_rows(each)]
+            if prices
+            else [_row(each, policy) for each in targets]
+        )
+        show_table(_PRICE_COLUMNS if prices else _COLUMNS, rows, ["yellow" if _UNKNOWN in row else "" for row in rows])
 
 
 def _usable(tier: str, policy: Policy) -> frozenset[str]:

@@ -27,6 +27,8 @@ FREE_KINDS = frozenset({"simulated", "ollama", "llama_cpp", "lm_studio", "vllm"}
 _FREE = Price(0, 0, source="free")
 _FORM = 1
 _COMPILE_S = 30.0
+# What an interpreter needs to start. The keys in our environment are not for others' code.
+_ENVIRONMENT = ("PATH", "PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH")
 # The one kind whose name does not say whose models it serves.
 _ANY_SERVICE = "openai_compatible"
 
@@ -89,13 +91,17 @@ def _known(asked: frozenset[Sold], path: Path, now: float) -> Mapping[Sold, Pric
 
 
 def _compile(asked: frozenset[Sold]) -> Quotes:
-    command = [sys.executable, "-m", "penstock.prices.compile"]
+    # -P: a module that lies in the working directory is not ours.
+    command = [sys.executable, "-P", "-m", "penstock.prices.compile"]
     question = msgspec.json.encode(sorted(asked, key=lambda each: (each.kind, each.base_url, each.model_id)))
+    env = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
     try:
-        ran = subprocess.run(command, input=question, capture_output=True, check=True, timeout=_COMPILE_S)  # noqa: S603 - our own module
+        ran = subprocess.run(  # noqa: S603 - our own module
+            command, input=question, capture_output=True, check=True, timeout=_COMPILE_S, env=env
+        )
         return msgspec.json.decode(ran.stdout, type=Quotes)
     except (OSError, subprocess.SubprocessError, msgspec.DecodeError):
-        cure = f"see why: echo '[]' | {sys.executable} -m penstock.prices.compile"
+        cure = f"see why: echo '[]' | {sys.executable} -P -m penstock.prices.compile"
         raise PricesUnknown("genai-prices could not be read", cure) from None
 
 
