@@ -23,7 +23,7 @@ DATA_PLANE = ", ".join(
 NEVER = {
     "penstock": (*WEIGHTS, *CLIENTS, *SERVERS, "pydantic", "uvicorn"),
     "penstock.llm": (*WEIGHTS, *CLIENTS, *SERVERS, "pydantic", "uvicorn", "prometheus_client", "sqlite3", "yaml"),
-    "penstock.app.alone, penstock.app.supervise": (*WEIGHTS, *CLIENTS, *SERVERS, "prometheus_client"),
+    "penstock.app.alone, penstock.app.supervise": (*WEIGHTS, *CLIENTS, *SERVERS, "prometheus_client", "genai_prices"),
     "penstock.app.worker": (*WEIGHTS, *CLIENTS, *SERVERS, "prometheus_client", "sqlite3", "genai_prices"),
     DATA_PLANE: (*WEIGHTS, *CLIENTS, *SERVERS, "prometheus_client", "pydantic", "sqlite3", "yaml"),
 }

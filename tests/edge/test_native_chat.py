@@ -69,7 +69,14 @@ async def test_the_labs_request_gets_the_labs_answer(client: Client, path: str) 
     assert reply.json["latency_ms"] == 1.0
     assert reply.json["estimated_cost_usd"] == 0.000008
     assert (reply.json["prompt_id"], reply.json["prompt_version"]) == ("support_triage", "v1")
-    assert reply.json["usage"] == {"input_tokens": 12, "output_tokens": 7, "estimated": False}
+    assert reply.json["usage"] == {
+        "input_tokens": 12,
+        "output_tokens": 7,
+        "cached_tokens": 0,
+        "cache_write_tokens": 0,
+        "reasoning_tokens": 0,
+        "estimated": False,
+    }
     assert (reply.json["finish_reason"], reply.json["degraded"]) == ("stop", False)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from penstock.core.answer import Answer
 from penstock.core.call import Call, Usage
-from penstock.core.plan import Degrade, First, Target, Use
+from penstock.core.plan import Degrade, First, Price, Target, Use
 from penstock.core.policy import Tier
 from penstock.stores.budgets import DayBudgets
 from penstock.tenancy import Ledger, Spend
@@ -18,9 +18,11 @@ from support.logs import ListLog
 SIX_O_CLOCK_S = 20_000 * 86_400 + 6 * 3600.0
 PLAN = First((Use("fast"), Use("strong")))
 TARGETS = {
-    "fast": Target("fast", "p", "fast-1", input_nano_usd_per_1k=1000, output_nano_usd_per_1k=2000),
-    "strong": Target("strong", "p", "s", 50, input_nano_usd_per_1k=10_000, output_nano_usd_per_1k=20_000),
-    "local": Target("local", "q", "l"),
+    "fast": Target("fast", "p", "fast-1", price=Price(1000, 2000)),
+    "strong": Target("strong", "p", "s", 50, price=Price(10_000, 20_000)),
+    "local": Target("local", "q", "l", price=Price(0, 0)),
+    "cached": Target("cached", "p", "c", price=Price(1_000_000, 5_000_000, cached=100_000, cache_write=1_250_000)),
+    "unknown": Target("unknown", "r", "u"),
 }
 
 

@@ -92,7 +92,7 @@ class WeighedChoices:
             alias,
             self._standings[alias].signal.health(now_s),
             # Chats read about as much as they write.
-            (target.input_nano_usd_per_1k + target.output_nano_usd_per_1k) // 2,
+            None if target.price is None else (target.price.input + target.price.output) // 2,
             weight,
             target.quality,
         )

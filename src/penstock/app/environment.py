@@ -6,7 +6,9 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from penstock.config import ConfigError, Problem, Settings, load_settings, read_config
+from penstock.config import ConfigError, ConfigText, Problem, Settings, load_settings, read_config
+from penstock.core.plan import Price
+from penstock.prices import look_up
 from penstock.providers import FAULT_KINDS, KINDS
 from penstock.telemetry.logs import Logger
 from penstock.transport import Proxies, ProxyInvalid
@@ -29,9 +31,14 @@ class Config:
         text = read_config(self.path)
         return text, self.settings(text)
 
-    def settings(self, text: str) -> Settings:
-        """What ``text`` says, were it the file's. Raises ``ConfigError``."""
-        return load_settings(self.path, self.env, kinds=KINDS, fault_kinds=FAULT_KINDS, text=text)
+    def settings(self, text: str, prices: Mapping[str, Price] | None = None) -> Settings:
+        """What ``text`` says, were it the file's; ``prices`` are those of its models where they were looked up before.
+
+        Raises ``ConfigError``.
+        """
+        price_list = look_up if prices is None else lambda *_: prices
+        file = ConfigText(self.path, text)
+        return load_settings(file, self.env, kinds=KINDS, fault_kinds=FAULT_KINDS, price_list=price_list)
 
 
 def proxies(env: Mapping[str, str], logger: Logger | None = None) -> Proxies:

@@ -37,6 +37,7 @@ class Office:
         self._logger = logger
         self._text = text
         self._generation = 1
+        self._prices = dict(settings.prices)
         self._policy = settings.policy()
         self._faults: dict[str, Fault | None] = {}
         self._lender = Lender(owned.budgets, self._recall)
@@ -84,13 +85,15 @@ class Office:
         async with self._changing:
             members = list(self.members.values())
             await asyncio.gather(*(self._begun(member) for member in members))
-            answers = await asyncio.gather(*(self._prepare(member, text, generation) for member in members))
+            prepare = m.Prepare(text, generation, dict(settings.prices))
+            answers = await asyncio.gather(*(self._prepare(member, prepare) for member in members))
             problems = {mistake for answer in answers for mistake in answer}
             if problems:
                 raise ConfigError(
                     [Problem(each.line, 0, each.path, each.message, each.suggestion) for each in problems]
                 )
             self._text, self._generation, self._policy = text, generation, settings.policy()
+            self._prices = prepare.prices
             self._faults.clear()  # simulated providers are made anew, and whole
             for member in members:
                 member.channel.tell(m.Take(generation))
@@ -102,11 +105,9 @@ class Office:
         except TimeoutError:
             raise ConfigError([_busy(member)]) from None
 
-    async def _prepare(self, member: Member, text: str, generation: int) -> list[m.Mistake]:
+    async def _prepare(self, member: Member, config: m.Prepare) -> list[m.Mistake]:
         try:
-            mistakes: list[m.Mistake] = await member.channel.ask(
-                m.Prepare(text, generation), list[m.Mistake], limit_s=_PREPARE_S
-            )
+            mistakes: list[m.Mistake] = await member.channel.ask(config, list[m.Mistake], limit_s=_PREPARE_S)
         except StoreFailed:
             if not member.channel.lost:
                 raise ConfigError([_busy(member)]) from None
@@ -117,7 +118,7 @@ class Office:
 
     def _handlers(self) -> Handlers:
         return {
-            m.Begin: lambda _: m.Beginning(self._text, self._generation, self._faults),
+            m.Begin: lambda _: m.Beginning(self._text, self._generation, self._prices, self._faults),
             m.Query: self._query,
             m.Scrape: self._scrape,
             m.Detail: self._detail,

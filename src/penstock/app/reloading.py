@@ -68,7 +68,8 @@ class Reloader:
 
     async def _try(self) -> list[str]:
         """The settings that wait for a restart."""
-        text, settings = self._config.read()
+        # In a thread: prices may have to be looked up, and calls do not wait for that.
+        text, settings = await asyncio.to_thread(self._config.read)
         _refuse_restart(settings, self._started_with)
         waiting = _restart_settings(settings, self._started_with)
         await self._apply(settings, text, self.generation)

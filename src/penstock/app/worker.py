@@ -95,7 +95,7 @@ class Worker:
     async def serve(self, listener: socket.socket, number: int) -> None:
         """Ask what to serve, and serve it until the supervisor or a signal says stop."""
         beginning = await self.channel.ask(m.Begin(), m.Beginning, limit_s=_QUERY_S)
-        settings = self._config.settings(beginning.text)
+        settings = self._config.settings(beginning.text, beginning.prices)
         logger = build_logger(sys.stderr, style=settings.server.log_format, worker=number)
         logging.getLogger().addHandler(Forward(logger))
         works = Works(settings, load_pepper(settings, create=False), self, logger, proxies(self._config.env))
@@ -168,7 +168,7 @@ class Worker:
         if self.gateway is None:
             return []
         try:
-            self._prepared = self.gateway.prepare(self._config.settings(message.text))
+            self._prepared = self.gateway.prepare(self._config.settings(message.text, message.prices))
         except ConfigError as error:
             return [m.Mistake(each.line, each.path, each.message, each.suggestion) for each in error.problems]
         return []

@@ -12,6 +12,8 @@ class Completed(Struct, tag_field="event_type", tag="llm_request_completed"):
     """One call that is over: facts, never text. Ids and names are cut to a length; money is also in integer nano-USD.
 
     ``time`` is Unix seconds. ``attempts`` is empty where the one good attempt says no more than target and latency do.
+    ``estimated_cost_usd`` is ``None`` where nobody knows the price of a model that was asked; ``cost_nano_usd`` is then
+    what the others cost.
     """
 
     time: float
@@ -37,8 +39,11 @@ class Completed(Struct, tag_field="event_type", tag="llm_request_completed"):
     degraded: bool
     input_tokens: int
     output_tokens: int
+    cached_tokens: int
+    cache_write_tokens: int
+    reasoning_tokens: int
     usage_estimated: bool
-    estimated_cost_usd: float
+    estimated_cost_usd: float | None
     cost_nano_usd: int
     latency_ms: float
     first_content_ms: float | None

@@ -5,7 +5,8 @@ from typing import Annotated
 import typer
 
 from penstock.cli.auditing import audit
-from penstock.cli.checking import check, models
+from penstock.cli.checking import check
+from penstock.cli.listing import models
 from penstock.cli.reporting import status
 from penstock.cli.serving import reload, serve, show_version, version
 
@@ -18,7 +19,7 @@ app = typer.Typer(
 )
 app.command(epilog="Example:  penstock serve --config config/demo.yaml --port 8080")(serve)
 app.command(epilog="Example:  penstock check config/demo.yaml --json")(check)
-app.command(epilog="Example:  penstock models --config config/demo.yaml --tier pro")(models)
+app.command(epilog="Example:  penstock models --config config/demo.yaml --prices")(models)
 app.command(epilog="Example:  penstock status --config config/demo.yaml")(status)
 app.command(epilog="Example:  penstock reload --config config/demo.yaml")(reload)
 app.command(epilog="Example:  penstock version")(version)

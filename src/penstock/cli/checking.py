@@ -1,4 +1,4 @@
-"""``penstock check`` and ``penstock models``: what a config says, and whether it can be served."""
+"""``penstock check``: whether a config can be served."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from penstock.cli.locating import usable_settings
 from penstock.cli.options import DEFAULT_CONFIG, ConfigOption, JsonOption
 
 
@@ -31,39 +30,3 @@ def check(
     examination = examine(file or config)
     show_examination(examination, as_json=as_json)
     raise typer.Exit(1 if examination.errors else 0)
-
-
-def models(
-    config: ConfigOption = DEFAULT_CONFIG,
-    tier: Annotated[str, typer.Option(help="Only what this tier may use.")] = "",
-) -> None:
-    """List the model aliases: where each is served, what it costs, which tiers may use it, which routes ask it."""
-    from penstock.cli.showing import show_table  # noqa: PLC0415 - a command imports what it needs
-    from penstock.core.plan import plan_targets  # noqa: PLC0415 - as above
-
-    policy = usable_settings(config).policy()
-    if tier and tier not in policy.tiers:
-        typer.echo(f"There is no tier '{tier}': {', '.join(policy.tiers)}.", err=True)
-        raise typer.Exit(1)
-    rows = []
-    for alias, target in policy.targets.items():
-        tiers = [name for name, each in policy.tiers.items() if alias in each.allowed_models]
-        if tier and tier not in tiers:
-            continue
-        routes = [name for name, route in policy.routes.items() if alias in plan_targets(route.plan)]
-        prices = (target.input_nano_usd_per_1k, target.output_nano_usd_per_1k)
-        rows.append(
-            (
-                alias,
-                target.provider,
-                target.model_id,
-                *map(_usd, prices),
-                ", ".join(tiers) or "-",
-                ", ".join(routes) or "-",
-            )
-        )
-    show_table(("alias", "provider", "model", "USD/1k in", "USD/1k out", "tiers", "routes"), rows)
-
-
-def _usd(nano: int) -> str:
-    return f"{nano / 1e9:.9f}".rstrip("0").rstrip(".")

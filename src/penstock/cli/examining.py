@@ -9,6 +9,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from penstock.config import ConfigError, Problem, Settings, load_settings
+from penstock.prices import look_up
 from penstock.prompts import PromptsInvalid, Registry, unknown_models
 from penstock.providers import FAULT_KINDS, KINDS
 from penstock.transport import Proxies, ProxyInvalid
@@ -44,7 +45,9 @@ def examine(config: Path, overrides: Mapping[str, str] | None = None) -> Examina
     usable: Settings | None
     rest: Settings | None
     try:
-        usable = rest = load_settings(config, env, kinds=KINDS, fault_kinds=FAULT_KINDS, options=options)
+        usable = rest = load_settings(
+            config, env, kinds=KINDS, fault_kinds=FAULT_KINDS, options=options, price_list=look_up
+        )
         problems = usable.warnings
     except ConfigError as error:
         usable, rest, problems = None, error.rest, error.problems

@@ -5,7 +5,7 @@ that the operator writes (prompts, certificates) are relative to the config file
 database, and the pepper and run file beside it) is relative to the working directory.
 """
 
-from penstock.config.load import load_settings, read_config
+from penstock.config.load import ConfigText, load_settings, read_config
 from penstock.config.pepper import load_pepper, subkey
 from penstock.config.problems import ConfigError, Problem
 from penstock.config.runfile import RunFile, read_run_file, run_file_path, write_run_file
@@ -13,6 +13,7 @@ from penstock.config.settings import Settings
 
 __all__ = [
     "ConfigError",
+    "ConfigText",
     "Problem",
     "RunFile",
     "Settings",

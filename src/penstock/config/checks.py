@@ -17,6 +17,8 @@ from penstock.core.ports import Origin
 DEMO_KEY = "sk-demo-"
 _SIMULATED = frozenset({"latency_ms", "tokens_per_s", "fail_rate", "fail_kind"})
 _HOSTED = frozenset({"base_url", "api_key", "ca_file", "tls_verify"})
+_SPLIT_PRICE = ("cost_per_1k_input_tokens_usd", "cost_per_1k_output_tokens_usd")
+_CACHE_PRICES = ("cost_per_1k_cached_tokens_usd", "cost_per_1k_cache_write_tokens_usd")
 _ADDRESS = "write it like https://llm.example.com/v1"
 _ADDRESS_FAULTS = (
     (re.compile("^(?!https?://)"), "an address begins with https:// or http://", _ADDRESS),
@@ -37,7 +39,7 @@ def check(
         _fault(name, provider, document, fault_kinds)
         _verification(name, provider, settings, document)
     for alias, model in settings.models.items():
-        _model(alias, model, document)
+        _model(alias, model, settings, document)
         _breaker(("models", alias, "breaker"), document)
     _breaker(("resilience", "breaker"), document)
     for name, route in settings.routing.items():
@@ -141,20 +143,33 @@ def _fault(name: str, provider: Provider, document: Document, fault_kinds: Colle
         document.problem(path, f"`{kind[:80]}` is no fault", did_you_mean(kind, fault_kinds))
 
 
-def _model(alias: str, model: Model, document: Document) -> None:
+def _model(alias: str, model: Model, settings: Settings, document: Document) -> None:
     path = ("models", alias)
     document.refer((*path, "provider"), model.provider, "providers")
     both = document.given((*path, "cost_per_1k_tokens_usd"))
-    split = [f"cost_per_1k_{side}_tokens_usd" for side in ("input", "output")]
-    given = [field for field in split if document.given((*path, field))]
+    given = [field for field in _SPLIT_PRICE if document.given((*path, field))]
+    parts = [field for field in _CACHE_PRICES if document.given((*path, field))]
     if both and given:
         document.problem((*path, given[0]), "there is one price or two, not both", "remove cost_per_1k_tokens_usd")
     elif len(given) == 1:
-        other = next(field for field in split if field not in given)
+        other = next(field for field in _SPLIT_PRICE if field not in given)
         document.problem((*path, given[0]), f"`{other}` is missing", "add it; 0 if it costs nothing")
-    elif not both and not given:
-        text = "no price: budgets and cost reports count this model as free"
-        document.problem(path, text, "add cost_per_1k_tokens_usd; 0 if it costs nothing", warning=True)
+    elif parts and not both and not given:
+        text = f"`{parts[0]}` says nothing without the price of other tokens"
+        document.problem((*path, parts[0]), text, "add cost_per_1k_input_tokens_usd and cost_per_1k_output_tokens_usd")
+    elif not both and not given and settings.price(alias) is None and model.provider in settings.providers:
+        _unpriced(alias, settings, document)
+
+
+def _unpriced(alias: str, settings: Settings, document: Document) -> None:
+    refused = [
+        name
+        for name, tier in settings.tenant_tiers.items()
+        if alias in tier.allowed_models and tier.daily_budget_usd is not None and tier.when_unpriced == "refuse"
+    ]
+    what = f"calls of tier {', '.join(refused)} are refused it" if refused else "cost reports leave it out"
+    cure = "add cost_per_1k_tokens_usd; 0 if it costs nothing"
+    document.problem(("models", alias), f"nobody knows its price: {what}", cure, warning=True)
 
 
 def _breaker(path: tuple[str, ...], document: Document) -> None:

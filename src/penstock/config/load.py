@@ -7,6 +7,7 @@ from pathlib import Path as FilePath
 from types import MappingProxyType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
+from msgspec import Struct
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
@@ -16,40 +17,67 @@ from penstock.config.document import STAND_IN, Document, Path
 from penstock.config.problems import ConfigError, Problem, did_you_mean
 from penstock.config.sections import Server, Store
 from penstock.config.settings import Settings
+from penstock.core.plan import Price, Sold
+from penstock.core.ports import PriceList, PricesUnknown
 
 # Rows and their default addresses come from the providers' table; these two are always there.
 BUILT_IN_KINDS: Mapping[str, str | None] = {"simulated": "", "openai_compatible": None}
 
 
+class ConfigText(Struct, frozen=True):
+    """What a file said when it was read, or would say."""
+
+    path: FilePath
+    text: str
+
+
 def load_settings(
-    path: FilePath,
+    file: FilePath | ConfigText,
     env: Mapping[str, str],
     *,
     kinds: Mapping[str, str | None] = BUILT_IN_KINDS,
     fault_kinds: Collection[str] | None = None,
     options: Mapping[str, str] = MappingProxyType({}),
-    text: str | None = None,
+    price_list: PriceList | None = None,
 ) -> Settings:
-    """The settings in ``path`` with ``env`` laid over them.
+    """The settings in ``file`` with ``env`` laid over them.
 
     ``kinds`` maps each provider kind to its default base URL; ``None`` where the file must give one. ``fault_kinds``
     are the ways a simulated provider can fail; ``None`` lets any pass. ``options`` names the command line's option behind
-    a variable of ``env``, where there is one; ``text`` is what the file says, where it was read before. Raises
+    a variable of ``env``, where there is one. ``price_list`` is asked for the models that the file gives no price. Raises
     ``ConfigError`` with every problem there is; what is only doubtful is in the result's ``warnings``.
     """
-    text = read_config(path) if text is None else text
+    path, text = (file, read_config(file)) if isinstance(file, FilePath) else (file.path, file.text)
     document = Document(text, env)
     if document.problems and not document.data:
         raise ConfigError(document.problems)
     overrides = override_names()
     document.override(overrides, options)
     _check_names(env, overrides, document)
-    settings = _validate(document).placed(path.absolute().parent, ())
+    folder, settings = path.absolute().parent, _validate(document)
+    prices = {} if price_list is None else _look_up(settings, kinds, price_list, document)
+    settings = settings.placed(folder, (), prices)
     check(settings, document, kinds, fault_kinds)
     problems = sorted(document.problems, key=lambda each: (each.line, each.column))
     if any(each.severity == "error" for each in problems):
         raise ConfigError(problems, settings)
-    return settings.placed(path.absolute().parent, tuple(problems))
+    return settings.placed(folder, tuple(problems), prices)
+
+
+def _look_up(
+    settings: Settings, kinds: Mapping[str, str | None], price_list: PriceList, document: Document
+) -> Mapping[str, Price]:
+    """The prices of the models that give none, as far as they are known."""
+    models = {}
+    for alias, model in settings.models.items():
+        provider = settings.providers.get(model.provider)
+        if provider is not None and settings.price(alias) is None:
+            models[alias] = Sold(provider.kind, provider.base_url or kinds.get(provider.kind) or "", model.model_id)
+    try:
+        return price_list(models, settings.store.database) if models else {}
+    except PricesUnknown as error:
+        document.problem(("models",), str(error), error.cure, warning=True)
+        return error.rest
 
 
 def read_config(path: FilePath) -> str:

@@ -186,9 +186,18 @@ class Model(Section):
     model_id: str = Field(min_length=1, description="What the provider calls the model.")
     max_output_tokens: Tokens | None = Field(default=None, description="Most tokens an answer may have.")
     max_input_tokens: Tokens | None = Field(default=None, description="Most tokens a request may have.")
-    cost_per_1k_tokens_usd: Usd | None = Field(default=None, description="Price of 1,000 tokens, in and out alike.")
+    cost_per_1k_tokens_usd: Usd | None = Field(
+        default=None, description="Price of 1,000 tokens, in and out alike; without a price here it is looked up."
+    )
     cost_per_1k_input_tokens_usd: Usd | None = Field(default=None, description="Price of 1,000 input tokens.")
     cost_per_1k_output_tokens_usd: Usd | None = Field(default=None, description="Price of 1,000 output tokens.")
+    cost_per_1k_cached_tokens_usd: Usd | None = Field(
+        default=None,
+        description="Price of 1,000 input tokens that the provider has in its cache; none is as other input.",
+    )
+    cost_per_1k_cache_write_tokens_usd: Usd | None = Field(
+        default=None, description="Price of 1,000 input tokens that the provider puts there; none is as other input."
+    )
     resumable: bool = Field(
         default=False,
         description="Its streams that are cut go on at the next model of the route, with the text so far.",
@@ -332,6 +341,10 @@ class Tier(Section):
     when_not_allowed: Literal["refuse", "degrade"] = Field(
         default="refuse",
         description="A model outside `allowed_models`. `refuse`: 403. `degrade`: `degrade_to` answers.",
+    )
+    when_unpriced: Literal["refuse", "allow"] = Field(
+        default="refuse",
+        description="A model whose price nobody knows, where there is a budget. `refuse`: 403. `allow`: it counts as free.",
     )
     degrade_to: str | None = Field(default=None, description="The model alias that answers instead.")
     degrade_text: str | None = Field(default=None, min_length=1, description="The answer where no model may give one.")

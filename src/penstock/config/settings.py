@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from decimal import ROUND_CEILING, Decimal
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,7 +14,7 @@ from pydantic import Field, PrivateAttr, SecretStr
 from penstock.config import sections
 from penstock.config.problems import Problem
 from penstock.config.sections import Name, Section
-from penstock.core.plan import Degrade, First, Mirror, Plan, Race, Select, Split, Target, Use
+from penstock.core.plan import Degrade, First, Mirror, Plan, Price, Race, Select, Split, Target, Use
 from penstock.core.policy import (
     RETRY_PRESETS,
     BreakerPolicy,
@@ -49,6 +50,7 @@ class Settings(Section):
 
     _folder: Path = PrivateAttr(default_factory=Path)
     _warnings: tuple[Problem, ...] = PrivateAttr(default=())
+    _prices: Mapping[str, Price] = PrivateAttr(default_factory=dict)
 
     @property
     def warnings(self) -> tuple[Problem, ...]:
@@ -67,15 +69,24 @@ class Settings(Section):
             tiers={name: _tier(name, tier) for name, tier in self.tenant_tiers.items()},
             tenants={name: tenant.tier for name, tenant in self.tenants.items()},
             routes={name: _route(name, route) for name, route in self.routing.items()},
-            targets={alias: _target(alias, model) for alias, model in self.models.items()},
+            targets={alias: _target(alias, model, self.price(alias)) for alias, model in self.models.items()},
             care={alias: _care(model, self.resilience) for alias, model in self.models.items()},
             endpoint_requests_per_minute=dict(self.limits.endpoints),
         )
 
-    def placed(self, folder: Path, warnings: tuple[Problem, ...]) -> Settings:
-        """The same settings, read from a file in ``folder``."""
+    def price(self, alias: str) -> Price | None:
+        """What a model costs: as it stands in the file, or as it was looked up; ``None`` where nobody knows."""
+        return _price(self.models[alias]) or self._prices.get(alias)
+
+    @property
+    def prices(self) -> Mapping[str, Price]:
+        """Those that were looked up, by alias."""
+        return self._prices
+
+    def placed(self, folder: Path, warnings: tuple[Problem, ...], prices: Mapping[str, Price]) -> Settings:
+        """The same settings, read from a file in ``folder``, with the ``prices`` of models that give none."""
         copy = self.model_copy()
-        copy._folder, copy._warnings = folder, warnings  # noqa: SLF001 - its own class
+        copy._folder, copy._warnings, copy._prices = folder, warnings, prices  # noqa: SLF001 - its own class
         return copy
 
     def beside(self, path: Path) -> Path:
@@ -83,13 +94,28 @@ class Settings(Section):
         return (self._folder / path).resolve()
 
 
-def _nano(usd: Decimal | None) -> int:
+def _nano(usd: Decimal) -> int:
     """Nano-USD, rounded up: a price is never forgotten."""
-    return 0 if usd is None else int((usd * _NANO).to_integral_value(ROUND_CEILING))
+    return int((usd * _NANO).to_integral_value(ROUND_CEILING))
 
 
-def _target(alias: str, model: sections.Model) -> Target:
+def _price(model: sections.Model) -> Price | None:
+    """What the file says."""
     both = model.cost_per_1k_tokens_usd
+    read = both if model.cost_per_1k_input_tokens_usd is None else model.cost_per_1k_input_tokens_usd
+    written = both if model.cost_per_1k_output_tokens_usd is None else model.cost_per_1k_output_tokens_usd
+    cached, kept = model.cost_per_1k_cached_tokens_usd, model.cost_per_1k_cache_write_tokens_usd
+    if read is None or written is None:
+        return None
+    return Price(
+        _nano(read),
+        _nano(written),
+        cached=None if cached is None else _nano(cached),
+        cache_write=None if kept is None else _nano(kept),
+    )
+
+
+def _target(alias: str, model: sections.Model, price: Price | None) -> Target:
     return Target(
         alias=alias,
         provider=model.provider,
@@ -98,12 +124,7 @@ def _target(alias: str, model: sections.Model) -> Target:
         max_input_tokens=model.max_input_tokens,
         quality=model.quality,
         resumable=model.resumable,
-        input_nano_usd_per_1k=_nano(
-            both if model.cost_per_1k_input_tokens_usd is None else model.cost_per_1k_input_tokens_usd
-        ),
-        output_nano_usd_per_1k=_nano(
-            both if model.cost_per_1k_output_tokens_usd is None else model.cost_per_1k_output_tokens_usd
-        ),
+        price=price,
     )
 
 
@@ -194,6 +215,7 @@ def _tier(name: str, tier: sections.Tier) -> Tier:
         concurrent_requests=tier.concurrent_requests,
         when_over_budget=tier.when_over_budget,
         when_not_allowed=tier.when_not_allowed,
+        when_unpriced=tier.when_unpriced,
         degrade_to=tier.degrade_to,
         **given,
     )

@@ -36,7 +36,8 @@ class Usage(Struct, frozen=True):
     """Tokens of one answer; ``estimated`` when the provider gave none.
 
     ``input_tokens`` are all of the input: ``cached_tokens`` of them were read from the provider's cache, and
-    ``cache_write_tokens`` written to it. ``output_tokens`` are all of the output, ``reasoning_tokens`` of them thoughts.
+    ``cache_write_tokens`` written to it, ``cache_write_1h_tokens`` of these to be kept for an hour.
+    ``output_tokens`` are all of the output, ``reasoning_tokens`` of them thoughts.
     """
 
     input_tokens: int = 0
@@ -45,6 +46,7 @@ class Usage(Struct, frozen=True):
     cached_tokens: int = 0
     cache_write_tokens: int = 0
     reasoning_tokens: int = 0
+    cache_write_1h_tokens: int = 0
 
 
 # The ``error_code`` of an attempt that nobody waited for any more.
@@ -88,7 +90,8 @@ class Trail(Struct, kw_only=True):
     so many of ``stages`` were entered, and one more when a stage answered without going on. Money is integer nano-USD (1e-9 USD), which adds without rounding.
     ``task`` is the route's name, or a known task: safe as a metric's label, unlike what the caller wrote.
     ``skipped`` are targets that were not asked when their turn came, and why: breaker, bulkhead, a provider's rest.
-    ``ranked`` are equals in the order of a choice among them.
+    ``ranked`` are equals in the order of a choice among them. ``unpriced`` is set where a target was asked whose price
+    nobody knows: ``cost_nano_usd`` is then what the others cost.
     ``endings`` are told once how the call ended; then ``answered`` says whether an answer came, and ``reported`` what
     that said of its own tokens, where ``usage`` is what is billed. ``dropped`` are parameters that the provider could not
     honour and that the caller was ready to do without.
@@ -115,6 +118,7 @@ class Trail(Struct, kw_only=True):
     policy_decision: str = "allow"
     usage: Usage | None = None
     cost_nano_usd: int = 0
+    unpriced: bool = False
     rate: RateState | None = None
     tool_names: tuple[str, ...] = ()
     first_content_at_s: float = 0.0

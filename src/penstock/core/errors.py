@@ -171,6 +171,12 @@ class ModelNotAllowed(PermissionDenied):
     code = "model_not_allowed"
 
 
+class ModelUnpriced(PermissionDenied):
+    """Nobody knows what the model costs, and the tenant's tier has a budget to keep."""
+
+    code = "model_unpriced"
+
+
 class ModelNotFound(InvalidRequest):
     """No model, route or task of that name."""
 

@@ -154,11 +154,62 @@ class Decision(Struct, frozen=True):
     ranked: tuple[Ranked, ...] = ()
 
 
-class Target(Struct, frozen=True):
-    """One deployment behind an alias. ``None`` tokens mean no limit of its own.
+class Price(Struct, frozen=True):
+    """What the tokens of one model cost, in integer nano-USD per 1,000: exact down to 1e-6 USD a million tokens.
 
-    Prices are integer nano-USD per 1,000 tokens: exact for prices down to 1e-6 USD a million tokens. ``quality`` is on
-    the operator's own scale, more is better. A stream of a ``resumable`` one that is cut may go on at another target.
+    Input that is read from the provider's cache costs ``cached``, input that is written to it ``cache_write``, and
+    ``cache_write_1h`` where it is kept for an hour: ``None`` is what the kind before it costs, plain input in the end.
+    A call of more than ``over_tokens`` input tokens costs ``over``, all of it. ``source`` is who says so.
+    """
+
+    input: int
+    output: int
+    cached: int | None = None
+    cache_write: int | None = None
+    cache_write_1h: int | None = None
+    over_tokens: int | None = None
+    over: Price | None = None
+    source: str = "config"
+
+    @property
+    def of_input(self) -> tuple[int, int, int, int]:
+        """Of plain input, a cached read, a cache write, and one for an hour."""
+        write = self.input if self.cache_write is None else self.cache_write
+        return (
+            self.input,
+            self.input if self.cached is None else self.cached,
+            write,
+            write if self.cache_write_1h is None else self.cache_write_1h,
+        )
+
+    @property
+    def dearest_input(self) -> int:
+        """The most that any input costs."""
+        if self.cached is None and self.cache_write is None and self.cache_write_1h is None:
+            return self.input
+        return max(self.of_input)
+
+    def at(self, input_tokens: int) -> Price:
+        """The price of a call of so much input."""
+        price = self
+        while price.over is not None and price.over_tokens is not None and input_tokens > price.over_tokens:
+            price = price.over
+        return price
+
+
+class Sold(Struct, frozen=True):
+    """A model as a price list knows it: the kind of provider, its address, and what it calls the model."""
+
+    kind: str
+    base_url: str
+    model_id: str
+
+
+class Target(Struct, frozen=True):
+    """One deployment behind an alias. ``None`` tokens mean no limit of its own, ``None`` as a price that nobody knows it.
+
+    ``quality`` is on the operator's own scale, more is better. A stream of a ``resumable`` one that is cut may go on at
+    another target.
     """
 
     alias: str
@@ -166,11 +217,6 @@ class Target(Struct, frozen=True):
     model_id: str
     max_output_tokens: int | None = None
     max_input_tokens: int | None = None
-    input_nano_usd_per_1k: int = 0
-    output_nano_usd_per_1k: int = 0
+    price: Price | None = None
     quality: float = 0.0
     resumable: bool = False
-
-    def cost_nano_usd(self, input_tokens: int, output_tokens: int) -> int:
-        """What this many tokens cost here, in nano-USD, rounded up."""
-        return -((-input_tokens * self.input_nano_usd_per_1k - output_tokens * self.output_nano_usd_per_1k) // 1000)

@@ -113,8 +113,17 @@ class Tier(Struct, frozen=True, kw_only=True):
     concurrent_requests: int | None = None
     when_over_budget: Literal["refuse", "degrade"] = "refuse"
     when_not_allowed: Literal["refuse", "degrade"] = "refuse"
+    when_unpriced: Literal["refuse", "allow"] = "refuse"
     degrade_to: str | None = None
     degrade_text: str = "This service is at its limit right now. Please try again later."
+
+    def affords(self, target: Target) -> bool:
+        """Whether what it costs can be told, where that matters: a budget is none for a model without a price."""
+        return target.price is not None or self.daily_budget_nano_usd is None or self.when_unpriced == "allow"
+
+    def usable(self, targets: Mapping[str, Target]) -> frozenset[str]:
+        """The aliases that its tenants' calls may go to."""
+        return frozenset(alias for alias in self.allowed_models if alias not in targets or self.affords(targets[alias]))
 
 
 class Care(Struct, frozen=True, kw_only=True):

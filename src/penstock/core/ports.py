@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Protocol, TypeAlias
 from urllib.parse import urlsplit
 
@@ -10,6 +12,7 @@ from msgspec import Struct
 
 from penstock.core.answer import Answer
 from penstock.core.call import Call, Identity, RateState
+from penstock.core.plan import Price, Sold
 from penstock.core.policy import Policy
 
 Headers: TypeAlias = Sequence[tuple[bytes, bytes]]
@@ -188,6 +191,25 @@ class Budgets(Protocol):
 
     def spent_nano_usd(self, tenant: str) -> int:
         """Settled and reserved of the current UTC day."""
+
+
+class PricesUnknown(Exception):
+    """A list of prices cannot be read: why, the ``cure``, and the prices that need none."""
+
+    def __init__(self, message: str, cure: str, rest: Mapping[str, Price] = MappingProxyType({})) -> None:
+        super().__init__(message)
+        self.cure = cure
+        self.rest = rest
+
+
+class PriceList(Protocol):
+    """Knows what models cost."""
+
+    def __call__(self, models: Mapping[str, Sold], database: Path, /) -> Mapping[str, Price]:
+        """The prices of ``models``, as far as they are known, by the same names; it may keep a file beside ``database``.
+
+        Raises ``PricesUnknown``.
+        """
 
 
 class Log(Protocol):

@@ -54,7 +54,7 @@ def answer_lines(call: Call, answer: Answer) -> bytes:
     )
     if trail.cache:
         lines += b"x-penstock-cache: %b\r\n" % trail.cache.encode()
-    if answer.body is not None:
+    if answer.body is not None and not trail.unpriced:
         lines += b"x-penstock-cost-usd: %d.%09d\r\n" % divmod(trail.cost_nano_usd, _NANO)
     if trail.degraded:
         lines += b"x-penstock-degraded: true\r\n"

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, TypeAlias
 
-from msgspec.structs import replace
-
-from penstock.core.plan import Target
+from penstock.core.plan import Price, Target
 from penstock.core.policy import NO_RETRY, RETRY_PRESETS, Care, RetryPolicy, TimeLimits
 from penstock.llm.llm import LLM, Course
 from penstock.llm.place import Connect, find_place
@@ -50,7 +48,7 @@ class LLMFactory:
         Raises ``ValueError`` for what cannot be used, and ``OSError`` for such a ``ca_file``.
         """
         place = find_place(model, base_url)
-        target = _priced(Target(place.name, place.provider, place.model_id), cost_per_1k_tokens_usd)
+        target = Target(place.name, place.provider, place.model_id, price=_price(cost_per_1k_tokens_usd))
         course = Course(
             retry=_policy(retry),
             limits=_limits(timeout_s, attempt_timeout_s),
@@ -63,7 +61,6 @@ class LLMFactory:
             care,
             connect or place.network(ca_file),
             place.backend(target, place.key(api_key)),
-            priced=cost_per_1k_tokens_usd is not None,
         )
         if isinstance(fallback, str):
             own = LLMFactory.create_llm(fallback, retry=retry, attempt_timeout_s=attempt_timeout_s)
@@ -91,8 +88,8 @@ def _limits(timeout_s: float, attempt_timeout_s: float | None) -> TimeLimits:
     )
 
 
-def _priced(target: Target, usd_per_1k: float | tuple[float, float] | None) -> Target:
+def _price(usd_per_1k: float | tuple[float, float] | None) -> Price | None:
     if usd_per_1k is None:
-        return target
+        return None
     input_usd, output_usd = usd_per_1k if isinstance(usd_per_1k, tuple) else (usd_per_1k, usd_per_1k)
-    return replace(target, input_nano_usd_per_1k=round(input_usd * 1e9), output_nano_usd_per_1k=round(output_usd * 1e9))
+    return Price(round(input_usd * 1e9), round(output_usd * 1e9))

@@ -46,7 +46,7 @@ def generation_of(call: Call, answer: Answer, sites: Mapping[str, Site], text: s
     """What has become of ``call``, whose answer is closed."""
     trail = call.trail
     usage, cost_nano_usd = used_and_cost(call, {name: site.target for name, site in sites.items()})
-    priced = all(sites[attempt.target].priced for attempt in trail.attempts)
+    priced = all(sites[attempt.target].target.price is not None for attempt in trail.attempts)
     return Generation(
         text=text,
         model=trail.model,

@@ -20,15 +20,12 @@ class Site:
     """A ``Handler``. Connections belong to one event loop and end with it, and so does what is known of the target.
 
     ``connect`` makes a loop's transport, ``bind`` the target's backend over it. What a loop that has ended knew of the
-    target, the next one begins with: a program may call ``asyncio.run`` for each call. ``priced`` is whether the
-    target's prices were given. Raises what ``connect`` and ``bind`` raise.
+    target, the next one begins with: a program may call ``asyncio.run`` for each call. Raises what ``connect`` and
+    ``bind`` raise.
     """
 
-    def __init__(
-        self, target: Target, care: Care, connect: Connect, bind: Callable[[Transport], Handler], *, priced: bool
-    ) -> None:
+    def __init__(self, target: Target, care: Care, connect: Connect, bind: Callable[[Transport], Handler]) -> None:
         self.target = target
-        self.priced = priced
         self._care = care
         self._connect = connect
         self._bind = bind

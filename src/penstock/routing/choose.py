@@ -21,12 +21,13 @@ EXPLORED = 0.05
 class Candidate(Struct, frozen=True):
     """One of the equals. ``quality`` is the operator's own scale, where more is better; so is ``weight``.
 
-    ``nano_usd_per_1k`` is one price for 1,000 tokens, blended of input and output as the caller sees fit.
+    ``nano_usd_per_1k`` is one price for 1,000 tokens, blended of input and output as the caller sees fit; ``None`` where
+    nobody knows it.
     """
 
     alias: str
     health: Health = Health()
-    nano_usd_per_1k: int = 0
+    nano_usd_per_1k: int | None = 0
     weight: float = 1.0
     quality: float = 0.0
 
@@ -69,8 +70,13 @@ def _latency_text(candidate: Candidate) -> str:
 
 
 def _by_price(candidates: Sequence[Candidate], _chance: float) -> list[Ranked]:
-    ranked = sorted(candidates, key=lambda each: each.nano_usd_per_1k)
-    return [Ranked(each.alias, f"{each.nano_usd_per_1k / 1e6:g} USD per 1M tokens") for each in ranked]
+    """What nobody knows the price of comes last."""
+    ranked = sorted(candidates, key=lambda each: inf if each.nano_usd_per_1k is None else each.nano_usd_per_1k)
+    return [Ranked(each.alias, _price_text(each.nano_usd_per_1k)) for each in ranked]
+
+
+def _price_text(nano_usd_per_1k: int | None) -> str:
+    return "no known price" if nano_usd_per_1k is None else f"{nano_usd_per_1k / 1e6:g} USD per 1M tokens"
 
 
 def _by_weight(candidates: Sequence[Candidate], chance: float) -> list[Ranked]:

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from penstock.core.answer import Answer
 from penstock.core.call import Call
 from penstock.core.chain import Handler
-from penstock.core.errors import ModelNotAllowed, ModelNotFound
+from penstock.core.errors import ModelNotAllowed, ModelNotFound, ModelUnpriced
 from penstock.core.plan import Decision
 from penstock.core.policy import Policy
 from penstock.routing.decide import Choice, decide
@@ -26,7 +26,7 @@ class Route:
         self._choices: dict[tuple[str, str, str], Choice] = {}
 
     def __call__(self, call: Call, proceed: Handler) -> Awaitable[Answer]:
-        """Go on with a plan. Raises ``ModelNotFound``, ``ModelNotAllowed``, and what was wrong with the request."""
+        """Go on with a plan. Raises what ``decide`` raises, and what was wrong with the request."""
         trail = call.trail
         if call.invalid is not None:
             trail.policy_decision = "deny:invalid"
@@ -53,9 +53,10 @@ class Route:
             return decide(
                 model=call.model, task=call.task, tier=self._policy.tiers[call.trail.tier], policy=self._policy
             )
-        except ModelNotAllowed:
-            call.trail.policy_decision = "deny:model"
-            call.trail.decision = Decision(call.model or call.task, "tier", ())
+        except (ModelNotAllowed, ModelUnpriced) as refusal:
+            rule, reason = ("tier", "model") if isinstance(refusal, ModelNotAllowed) else ("price", "unpriced")
+            call.trail.policy_decision = f"deny:{reason}"
+            call.trail.decision = Decision(call.model or call.task, rule, ())
             raise
         except ModelNotFound:
             call.trail.policy_decision = "deny:unknown_model"

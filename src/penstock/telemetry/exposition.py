@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
+from operator import attrgetter
 from typing import TypeAlias
 
 from prometheus_client import CollectorRegistry, Metric, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
 
-from penstock.telemetry.totals import BUCKETS_MS, Gauges, Histogram, QuotaUse, Totals
+from penstock.telemetry.totals import BUCKETS_MS, Amount, Gauges, Histogram, QuotaUse, Totals
 
 Values: TypeAlias = Mapping[tuple[str, ...], float]
 
@@ -19,6 +20,13 @@ _BOUNDS = [*(str(bound) for bound in BUCKETS_MS), "+Inf"]
 _CALL = ("task", "provider", "model")
 _TENANT = ("tenant_id", "task", "model")
 _NANO = 1e9
+_TOKENS: tuple[tuple[str, str, Callable[[Amount], int]], ...] = (
+    ("llm_input_tokens_total", "Tokens read.", attrgetter("input_tokens")),
+    ("llm_cached_tokens_total", "Of the tokens read, those from a provider's cache.", attrgetter("cached_tokens")),
+    ("llm_cache_write_tokens_total", "Of them, those that it has put there.", attrgetter("cache_write_tokens")),
+    ("llm_output_tokens_total", "Tokens written.", attrgetter("output_tokens")),
+    ("llm_reasoning_tokens_total", "Of the tokens written, thoughts.", attrgetter("reasoning_tokens")),
+)
 
 
 def render(totals: Totals, gauges: Gauges) -> bytes:
@@ -72,10 +80,13 @@ def _calls(of: Totals) -> Iterator[Metric]:
 
 def _money(of: Totals) -> Iterator[Metric]:
     amounts = of.amounts
-    tokens: Values = {key: amount.input_tokens for key, amount in amounts.items()}
-    yield _counter("llm_input_tokens_total", "Tokens read.", _TENANT, tokens)
-    tokens = {key: amount.output_tokens for key, amount in amounts.items()}
-    yield _counter("llm_output_tokens_total", "Tokens written.", _TENANT, tokens)
+    for name, text, count in _TOKENS:
+        tokens: Values = {key: count(amount) for key, amount in amounts.items() if count(amount)}
+        yield _counter(name, text, _TENANT, tokens)
+    unpriced: Values = {key: amount.unpriced_calls for key, amount in amounts.items() if amount.unpriced_calls}
+    yield _counter(
+        "llm_unpriced_calls_total", "Calls whose cost leaves out a model without a price.", _TENANT, unpriced
+    )
     costs: Values = {key: amount.cost_nano_usd / _NANO for key, amount in amounts.items()}
     yield _counter("llm_estimated_cost_usd_total", "Cost by the prices configured.", _TENANT, costs)
     costs = {key: nano_usd / _NANO for key, nano_usd in of.tagged_cost.items()}

@@ -162,6 +162,12 @@ class Metrics:
         amount.input_tokens += usage.input_tokens
         amount.output_tokens += usage.output_tokens
         amount.cost_nano_usd += cost_nano_usd
+        if usage.cached_tokens or usage.cache_write_tokens or usage.reasoning_tokens:
+            amount.cached_tokens += usage.cached_tokens
+            amount.cache_write_tokens += usage.cache_write_tokens
+            amount.reasoning_tokens += usage.reasoning_tokens
+        if call.trail.unpriced:
+            amount.unpriced_calls += 1
         if call.tags and ("team" in call.tags or "feature" in call.tags):
             team, feature = self._pair(tenant, call.tags.get("team", ""), call.tags.get("feature", ""))
             self.tagged_cost[tenant, team, feature] += cost_nano_usd

@@ -35,12 +35,20 @@ class Amount(Struct):
     input_tokens: int = 0
     output_tokens: int = 0
     cost_nano_usd: int = 0
+    cached_tokens: int = 0
+    cache_write_tokens: int = 0
+    reasoning_tokens: int = 0
+    unpriced_calls: int = 0
 
     def add(self, other: Amount) -> None:
         """Count what ``other`` has counted."""
         self.input_tokens += other.input_tokens
         self.output_tokens += other.output_tokens
         self.cost_nano_usd += other.cost_nano_usd
+        self.cached_tokens += other.cached_tokens
+        self.cache_write_tokens += other.cache_write_tokens
+        self.reasoning_tokens += other.reasoning_tokens
+        self.unpriced_calls += other.unpriced_calls
 
 
 class StageTime(Struct):

@@ -10,6 +10,7 @@ from penstock.core.call import CANCELLED, Call, Outcome, Usage
 from penstock.core.errors import DeadlineExceeded, UpstreamCut, UpstreamMalformed, UpstreamTimeout
 from penstock.core.plan import Target
 from penstock.core.ports import Reservation
+from penstock.tenancy.cost import cost
 from penstock.tenancy.ledger import Ledger
 
 # How an attempt ends of which a provider has worked; a refusal or a 5xx costs nothing anywhere.
@@ -29,11 +30,13 @@ class Bill(Struct, frozen=True):
     def settle(self, _call: Call, _outcome: Outcome) -> None:
         """The call has ended: pay for its answer, or without one for what its attempts have used."""
         trail = self.call.trail
-        usage, cost = used_and_cost(self.call, self.targets)
-        trail.cost_nano_usd = cost
+        usage, trail.cost_nano_usd = used_and_cost(self.call, self.targets)
+        trail.unpriced = any(
+            attempt.target in self.targets and self.targets[attempt.target].price is None for attempt in trail.attempts
+        )
         if usage is not None:
             trail.usage = usage
-        self.ledger.settle(self.held, cost)
+        self.ledger.settle(self.held, trail.cost_nano_usd)
 
 
 def used_and_cost(call: Call, targets: Mapping[str, Target]) -> tuple[Usage | None, int]:
@@ -51,8 +54,8 @@ def used_and_cost(call: Call, targets: Mapping[str, Target]) -> tuple[Usage | No
     if target is None:  # nobody was asked, or a fixed text answered
         return Usage(), _wasted(call, targets)
     usage = trail.reported or _unreported(call)
-    cost = target.cost_nano_usd(usage.input_tokens, usage.output_tokens)
-    return usage, cost + _wasted(call, targets) if len(trail.attempts) > 1 else cost
+    paid = cost(target.price, usage)
+    return usage, paid + _wasted(call, targets) if len(trail.attempts) > 1 else paid
 
 
 def _unreported(call: Call) -> Usage:
@@ -61,10 +64,9 @@ def _unreported(call: Call) -> Usage:
 
 def _wasted(call: Call, targets: Mapping[str, Target]) -> int:
     """The input of every attempt that a provider had begun to work on in vain; all of an answer that lost a race."""
-    cost = 0
+    paid = 0
     for attempt in call.trail.attempts:
         target = targets.get(attempt.target)
         if target is not None and attempt.error_code in _WORKED_ON:
-            used = attempt.usage or _unreported(call)
-            cost += target.cost_nano_usd(used.input_tokens, used.output_tokens)
-    return cost
+            paid += cost(target.price, attempt.usage or _unreported(call))
+    return paid

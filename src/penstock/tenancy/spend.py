@@ -14,6 +14,7 @@ from penstock.core.plan import Decision, Degrade, First, Mirror, Plan, Race, Tar
 from penstock.core.policy import NO_RETRY, Tier
 from penstock.core.ports import Reservation
 from penstock.tenancy.bill import Bill
+from penstock.tenancy.cost import most
 from penstock.tenancy.fit import least
 from penstock.tenancy.ledger import Ledger
 
@@ -76,7 +77,7 @@ class Spend:
             raise self._refusal(tenant, estimate, limit)
         call.trail.policy_decision = "degrade:budget"
         call.trail.degraded = True
-        if tier.degrade_to is not None:
+        if tier.degrade_to is not None and tier.affords(self._targets[tier.degrade_to]):
             cheaper = replace(call, plan=Use(tier.degrade_to))
             held = await self._ledger.borrow(tenant, self._estimate(cheaper), limit)
             if held is not None:
@@ -86,7 +87,7 @@ class Spend:
     def _estimate(self, call: Call) -> int:
         """The most that the plan can cost: one answer by its dearest target, and the input of every attempt before it.
 
-        Of an answer input is billed once, output for every choice; an attempt that came to nothing may be billed too
+        Whether the provider's cache is read or written is not known yet: input is taken at its dearest. Of an answer input is billed once, output for every choice; an attempt that came to nothing may be billed too
         (see ``bill.py``). Both answers of a race may come. A mirrored copy holds money of its own.
         """
         return 0 if call.plan is None else sum(self._most(call.plan, call))
@@ -95,10 +96,10 @@ class Spend:
         """The inputs of all attempts, and the answers."""
         if isinstance(plan, Use):
             target = self._targets[plan.target]
-            most = least(call.max_output_tokens, target.max_output_tokens)
-            output_tokens = (DEFAULT_OUTPUT_TOKENS if most is None else most) * call.choices
-            inputs = target.cost_nano_usd(call.input_tokens, 0) * call.retry.max_attempts
-            return inputs, target.cost_nano_usd(0, output_tokens)
+            longest = least(call.max_output_tokens, target.max_output_tokens)
+            output_tokens = (DEFAULT_OUTPUT_TOKENS if longest is None else longest) * call.choices
+            read, written = most(target.price, call.input_tokens, output_tokens)
+            return read * call.retry.max_attempts, written
         if isinstance(plan, Mirror):
             return self._most(plan.main, call)
         parts = [self._most(part, call) for part in plan_parts(plan)]

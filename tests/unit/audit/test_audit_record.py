@@ -51,6 +51,17 @@ async def _ended(outcome: Outcome, call: Call | None = None) -> dict[str, Any]:
 BIG = {"target": "big", "provider": "p1", "model": "m1", "latency_ms": 4.0, "error_code": "upstream_cut", "usage": None}
 
 
+DECIDED = {
+    "asked": "extract",
+    "rule": "route",
+    "targets": ["big", "small"],
+    "excluded": [],
+    "degraded": False,
+    "ranked": [],
+}
+COUNTED = Usage(12, 34, estimated=True, cached_tokens=5, cache_write_tokens=6, reasoning_tokens=20)
+
+
 async def test_every_fact_of_the_trail_is_recorded() -> None:
     call = make_call(task="extract", model="extract", stream=True, tags={"team": "search"})
     trail = call.trail
@@ -58,7 +69,7 @@ async def test_every_fact_of_the_trail_is_recorded() -> None:
     trail.attempts = [*[Attempt("big", "p1", "m1", 4.0, "upstream_cut")] * 2, Attempt("small", "p2", "m2", 9.0)]
     trail.target, trail.provider, trail.model = "small", "p2", "m2"
     trail.prompt_id, trail.prompt_version, trail.schema_version, trail.fallback_used = "support", "v1", "s2", True
-    trail.usage, trail.cost_nano_usd = Usage(12, 34, estimated=True), 2_500
+    trail.usage, trail.cost_nano_usd = COUNTED, 2_500
     trail.tool_names, trail.dropped = ("search",), ("seed",)
     trail.decision = Decision("extract", "route", ("big", "small"))
     assert msgspec.json.decode(msgspec.json.encode(await _ended(END, call))) == {
@@ -86,6 +97,9 @@ async def test_every_fact_of_the_trail_is_recorded() -> None:
         "degraded": False,
         "input_tokens": 12,
         "output_tokens": 34,
+        "cached_tokens": 5,
+        "cache_write_tokens": 6,
+        "reasoning_tokens": 20,
         "usage_estimated": True,
         "estimated_cost_usd": 2.5e-6,
         "cost_nano_usd": 2_500,
@@ -97,14 +111,7 @@ async def test_every_fact_of_the_trail_is_recorded() -> None:
         "tool_names": ["search"],
         "dropped": ["seed"],
         "tags": {"team": "search"},
-        "decision": {
-            "asked": "extract",
-            "rule": "route",
-            "targets": ["big", "small"],
-            "excluded": [],
-            "degraded": False,
-            "ranked": [],
-        },
+        "decision": DECIDED,
         "attempts": [
             BIG,
             BIG,
@@ -176,3 +183,11 @@ async def test_a_log_that_fails_at_the_end_is_reported_and_fails_nobody() -> Non
     with pytest.raises(ModelNotFound):
         await ask(_record(log, lost), make_call(), _fails(ModelNotFound("no")))
     assert len(lost) == 2
+
+
+async def test_a_cost_that_nobody_knows_is_not_told_as_nothing() -> None:
+    call = make_call()
+    call.trail.usage, call.trail.cost_nano_usd, call.trail.unpriced = Usage(12, 34), 700, True
+    event = await _ended(END, call)
+    assert event["estimated_cost_usd"] is None
+    assert event["cost_nano_usd"] == 700

@@ -8,7 +8,7 @@ from penstock.caching import CacheBounds, ExactCache, Reuse
 from penstock.core.answer import DISCONNECT, END, Answer, Outcome
 from penstock.core.call import Call, Usage
 from penstock.core.chain import chain
-from penstock.core.plan import Target, Use
+from penstock.core.plan import Price, Target, Use
 from penstock.core.policy import Tier
 from penstock.stores.budgets import DayBudgets
 from penstock.stores.memory import MemoryAdmissions, MemoryCounters
@@ -17,7 +17,7 @@ from support.calls import ListSink, complete_answer, delta, finished, make_call
 from support.clocks import HandClock
 from support.logs import ListLog
 
-TARGETS = {"fast": Target("fast", "p", "fast-1", input_nano_usd_per_1k=1000, output_nano_usd_per_1k=1000)}
+TARGETS = {"fast": Target("fast", "p", "fast-1", price=Price(1000, 1000))}
 TIERS = {
     "pro": Tier(
         name="pro",

@@ -97,9 +97,7 @@ def test_config_prompts_and_database_are_told_together(tmp_path: Path) -> None:
 
 def test_models_are_listed_by_tier() -> None:
     everything = RUN.invoke(app, ["models", "--config", str(DEMO)]).output
-    assert (
-        "strong_reasoner\tmock-strong\tstrong-reason-v1\t0.003\t0.003\tenterprise\treasoning, code, agent" in everything
-    )
+    assert "strong_reasoner\tmock-strong\tstrong-reason-v1\t3\t3\tenterprise\treasoning, code, agent" in everything
     free = RUN.invoke(app, ["models", "--config", str(DEMO), "--tier", "free"]).output
     assert "fast_extractor" in free
     assert "strong_reasoner" not in free

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from penstock.config import load_settings
 from penstock.config.sections import DEGRADE_TEXT
-from penstock.core.plan import Degrade, First, Race, Use
+from penstock.core.plan import Degrade, First, Price, Race, Use
 from penstock.core.policy import FAST_RETRY, PATIENT_RETRY, TimeLimits
 from support.configs import DEMO, GOOD, PROVIDERS, load_text
 
@@ -19,7 +19,7 @@ def test_the_demo_becomes_the_policy_of_the_requirements() -> None:
     assert (free.daily_budget_nano_usd, free.max_output_tokens) == (10**9, 256)
     assert (free.when_not_allowed, free.degrade_to) == ("degrade", "fast_extractor")
     assert (pro.daily_budget_nano_usd, pro.max_output_tokens, pro.when_not_allowed) == (20 * 10**9, 1024, "refuse")
-    assert policy.targets["fast_extractor"].input_nano_usd_per_1k == 200_000
+    assert policy.targets["fast_extractor"].price == Price(200_000, 200_000)
 
 
 def test_a_price_is_exact_and_two_prices_stay_apart(tmp_path: Path) -> None:
@@ -27,13 +27,12 @@ def test_a_price_is_exact_and_two_prices_stay_apart(tmp_path: Path) -> None:
         PROVIDERS
         + "models:\n  m: {provider: sim, model_id: m, cost_per_1k_input_tokens_usd: 0.00015, cost_per_1k_output_tokens_usd: 0.1}\n"
     )
-    target = load_text(tmp_path, text).policy().targets["m"]
-    assert (target.input_nano_usd_per_1k, target.output_nano_usd_per_1k) == (150_000, 100_000_000)
+    assert load_text(tmp_path, text).policy().targets["m"].price == Price(150_000, 100_000_000)
 
 
 def test_a_price_is_rounded_up_never_away(tmp_path: Path) -> None:
     text = PROVIDERS + "models:\n  m: {provider: sim, model_id: m, cost_per_1k_tokens_usd: 0.0000000001}\n"
-    assert load_text(tmp_path, text).policy().targets["m"].input_nano_usd_per_1k == 1
+    assert load_text(tmp_path, text).policy().targets["m"].price == Price(1, 1)
 
 
 def test_every_way_to_write_a_route(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from penstock.core import errors
 from penstock.core.answer import DISCONNECT, END, Answer, Outcome
 from penstock.core.call import Attempt, Call, Usage
 from penstock.core.chain import Handler, chain
-from penstock.core.plan import Degrade, First, Mirror, Race, Split, Target, Use, plan_targets
+from penstock.core.plan import Degrade, First, Mirror, Race, Split, Use, plan_targets
 from support.calls import complete_answer, make_call
 
 
@@ -132,10 +132,3 @@ def test_plans_name_their_targets_once_in_order() -> None:
     plan = First((Use("a"), Race(Use("b"), Use("a"), 1.5), Split((Use("c"),), (1.0,)), Degrade("later")))
     assert plan_targets(plan) == ("a", "b", "c")
     assert plan_targets(Mirror(Use("x"), Use("y"))) == ("x", "y")
-
-
-def test_cost_is_whole_nano_usd_rounded_up() -> None:
-    # 0.0002 USD per 1,000 tokens is 200,000 nano-USD.
-    target = Target("a", "p", "m", input_nano_usd_per_1k=200_000, output_nano_usd_per_1k=200_000)
-    assert target.cost_nano_usd(128, 64) == 38_400
-    assert Target("a", "p", "m", input_nano_usd_per_1k=37_500).cost_nano_usd(1, 0) == 38

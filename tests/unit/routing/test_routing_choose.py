@@ -73,6 +73,12 @@ def test_the_cheapest_is_first_with_its_price() -> None:
     )
 
 
+def test_what_nobody_knows_the_price_of_is_the_dearest() -> None:
+    candidates = [Candidate("a", nano_usd_per_1k=None), Candidate("b", nano_usd_per_1k=150_000)]
+    ranked = choose("cheapest", candidates, 0.5).tries
+    assert [(each.target, each.reason) for each in ranked] == [("b", "0.15 USD per 1M tokens"), ("a", "no known price")]
+
+
 def test_the_best_quality_is_first() -> None:
     candidates = [Candidate("a", quality=0.7), Candidate("b", quality=0.9)]
     assert choose("quality", candidates, 0.0).tries == (Ranked("b", "quality 0.9"), Ranked("a", "quality 0.7"))

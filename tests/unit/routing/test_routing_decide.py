@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from penstock.core.answer import Answer
 from penstock.core.call import Call
-from penstock.core.errors import ModelNotAllowed, ModelNotFound
-from penstock.core.plan import Degrade, First, Plan, Target, Use, plan_targets
+from penstock.core.errors import ModelNotAllowed, ModelNotFound, ModelUnpriced
+from penstock.core.plan import Degrade, First, Plan, Price, Target, Use, plan_targets
 from penstock.core.policy import PATIENT_RETRY, Policy, Route, Tier, TimeOverrides
 from penstock.routing import Route as RouteStage
 from penstock.routing import decide
@@ -70,6 +71,42 @@ def test_an_empty_plan_is_refused_naming_what_may_be_called() -> None:
     with pytest.raises(ModelNotAllowed, match="balanced, extract, reasoning, small") as refusal:
         decide(model="deep", task="", tier=PRO, policy=POLICY)
     assert refusal.value.param == "model"
+
+
+# --- money ---
+
+FREE_OF_CHARGE = Price(0, 0)
+PRICED = replace(POLICY, targets={**TARGETS, "small": replace(TARGETS["small"], price=FREE_OF_CHARGE)})
+PAYING = replace(PRO, daily_budget_nano_usd=10**9)
+
+
+def test_a_tier_with_a_budget_leaves_out_what_nobody_knows_the_price_of() -> None:
+    choice = decide(model="", task="extract", tier=PAYING, policy=PRICED)
+    assert choice.plan == Use("small")
+    assert [(left.target, left.rule) for left in choice.decision.excluded] == [("balanced", "price")]
+
+
+@pytest.mark.parametrize("name", ["balanced", "reasoning"])
+def test_where_that_leaves_nothing_the_refusal_names_the_cure(name: str) -> None:
+    with pytest.raises(
+        ModelUnpriced, match=r"'balanced' costs.*may call: extract, small.*cost_per_1k_tokens_usd"
+    ) as why:
+        decide(model=name, task="", tier=PAYING, policy=PRICED)
+    assert why.value.param == "model"
+    assert why.value.status == 403
+
+
+@pytest.mark.parametrize("tier", [PRO, replace(PAYING, when_unpriced="allow")])
+def test_without_a_budget_or_where_the_tier_allows_it_prices_do_not_matter(tier: Tier) -> None:
+    assert decide(model="balanced", task="", tier=tier, policy=PRICED).plan == Use("balanced")
+
+
+def test_a_tier_degrades_to_nothing_that_has_no_price() -> None:
+    tier = replace(PAYING, when_not_allowed="degrade", degrade_to="balanced")
+    with pytest.raises(ModelNotAllowed):
+        decide(model="deep", task="", tier=tier, policy=PRICED)
+    tier = replace(tier, degrade_to="small")
+    assert decide(model="balanced", task="", tier=tier, policy=PRICED).plan == Use("small")
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import pytest
 
 from penstock.core.answer import CANCEL, DISCONNECT, END, Answer, Outcome
 from penstock.core.call import CANCELLED, Attempt, Call, Usage
+from penstock.core.chain import Handler
 from penstock.core.errors import BudgetExceeded, StoreFailed, UpstreamCut, UpstreamUnavailable
 from penstock.core.plan import Decision, Degrade, First, Plan, Use
 from penstock.core.policy import Tier
@@ -226,6 +227,47 @@ async def test_over_budget_with_nothing_that_fits_answers_a_text_for_nothing(deg
     assert till.seen is not None
     assert till.seen.plan == Degrade("Later.")
     assert call.trail.cost_nano_usd == till.spent == 0
+
+
+async def test_over_budget_degrades_to_no_target_whose_price_nobody_knows() -> None:
+    till = Till(daily_budget_nano_usd=500, when_over_budget="degrade", degrade_to="unknown", degrade_text="Later.")
+    call, answer = await till.ask()
+    answer.close(END)
+    assert till.seen is not None
+    assert till.seen.plan == Degrade("Later.")
+    assert not call.trail.unpriced
+
+
+async def test_a_target_without_a_price_costs_what_is_known_and_says_so() -> None:
+    till = Till(daily_budget_nano_usd=1_000_000, when_unpriced="allow")
+
+    async def dispatch(call: Call) -> Answer:
+        call.trail.attempts += [Attempt("fast", "p", "f", 5.0, "upstream_timeout"), Attempt("unknown", "r", "u", 5.0)]
+        call.trail.target = "unknown"
+        return complete_answer(usage=Usage(10, 20))
+
+    call = make_call(plan=First((Use("fast"), Use("unknown"))))
+    (await ask(till.stage, call, dispatch)).close(END)
+    assert call.trail.unpriced
+    assert till.spent == call.trail.cost_nano_usd == 10
+
+
+async def test_what_is_held_covers_a_cache_write() -> None:
+    till = Till(daily_budget_nano_usd=1_000_000)
+    till.respond = lambda: complete_answer(usage=Usage(10, 20, cached_tokens=4, cache_write_tokens=6))
+    call = make_call(plan=Use("cached"), max_output_tokens=20)
+    answer = await ask(till.stage, call, _from_cached(till))
+    assert till.spent == 10 * 1250 * call.retry.max_attempts + 20 * 5000
+    answer.close(END)
+    assert till.spent == call.trail.cost_nano_usd == 4 * 100 + 6 * 1250 + 20 * 5000
+
+
+def _from_cached(till: Till) -> Handler:
+    async def dispatch(call: Call) -> Answer:
+        call.trail.target = "cached"
+        return till.respond()
+
+    return dispatch
 
 
 async def test_a_free_target_is_open_even_when_the_budget_is_overspent() -> None:

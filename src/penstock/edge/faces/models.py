@@ -17,9 +17,10 @@ def visible_models(policy: Policy, identity: Identity) -> list[dict[str, Any]]:
     tier = policy.tiers.get(policy.tenants.get(identity.tenant, ""))
     if tier is None:
         return []
-    owners = {alias: target.provider for alias, target in policy.targets.items() if alias in tier.allowed_models}
+    usable = tier.usable(policy.targets)
+    owners = {alias: target.provider for alias, target in policy.targets.items() if alias in usable}
     for name, route in policy.routes.items():
-        if _callable(route.plan, tier.allowed_models):
+        if _callable(route.plan, usable):
             owners.setdefault(name, "penstock")
     return [{"id": name, "object": "model", "created": 0, "owned_by": owners[name]} for name in sorted(owners)]
 

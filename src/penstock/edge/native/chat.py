@@ -163,12 +163,19 @@ def describe(call: Call, completion: Completion, answer: Answer, *, latency_ms: 
         fallback_used=trail.fallback_used,
         retry_count=trail.retry_count,
         latency_ms=round(latency_ms, 3),
-        estimated_cost_usd=trail.cost_nano_usd / NANO,
+        estimated_cost_usd=None if trail.unpriced else trail.cost_nano_usd / NANO,
         prompt_id=trail.prompt_id or None,
         prompt_version=trail.prompt_version or None,
         degraded=trail.degraded,
         finish_reason=completion.finish_reason,
-        usage=TokenUsage(input_tokens=usage.input_tokens, output_tokens=usage.output_tokens, estimated=usage.estimated),
+        usage=TokenUsage(
+            input_tokens=usage.input_tokens,
+            output_tokens=usage.output_tokens,
+            cached_tokens=usage.cached_tokens,
+            cache_write_tokens=usage.cache_write_tokens,
+            reasoning_tokens=usage.reasoning_tokens,
+            estimated=usage.estimated,
+        ),
     )
     if call.explain and trail.decision is not None:
         shown.decision = msgspec.to_builtins(trail.why)

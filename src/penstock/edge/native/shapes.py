@@ -100,7 +100,10 @@ class TokenUsage(BaseModel):
     """Tokens of one answer; estimated when the provider counted none."""
 
     input_tokens: int = Field(description="Tokens of the question, the prompt among them.")
-    output_tokens: int = Field(description="Tokens of the answer.")
+    output_tokens: int = Field(description="Tokens of the answer, thoughts among them.")
+    cached_tokens: int = Field(description="Of the question, those that the provider had in its cache.")
+    cache_write_tokens: int = Field(description="Of the question, those that the provider has put there.")
+    reasoning_tokens: int = Field(description="Of the answer, thoughts.")
     estimated: bool = Field(description="True when the provider counted none.")
 
 
@@ -115,7 +118,9 @@ class ChatAnswer(BaseModel):
     fallback_used: bool = Field(description="Whether another target than the first answered.")
     retry_count: int = Field(description="Attempts beyond the first on each target.")
     latency_ms: float = Field(description="From the request's head to the answer.")
-    estimated_cost_usd: float = Field(description="By the model's price in the config; 0 from the cache.")
+    estimated_cost_usd: float | None = Field(
+        description="By the model's price (`penstock models --prices`); 0 from the cache, null without a known price."
+    )
     prompt_id: str | None = Field(description="The registered prompt that was used, or null.")
     prompt_version: str | None = Field(description="Its version, or null.")
     degraded: bool = Field(description="True for a smaller model or a fixed text in place of what was asked for.")

@@ -6,6 +6,7 @@ from typing import TypeAlias
 
 from msgspec import Raw, Struct
 
+from penstock.core.plan import Price
 from penstock.core.ports import AuditQuery, Fault, Hit
 
 # --- a worker to the owner -------------------------------------------------------------------------------------------
@@ -148,10 +149,11 @@ class SetFault(Struct, frozen=True, array_like=True, tag=True):
 
 
 class Prepare(Struct, frozen=True, array_like=True, tag=True):
-    """Asks a worker to get a config ready: a list of ``Mistake``. Nothing is in force yet."""
+    """Asks a worker to get a config ready, as a ``Beginning`` says it: a list of ``Mistake``. Nothing is in force yet."""
 
     text: str
     generation: int
+    prices: dict[str, Price]
 
 
 class Take(Struct, frozen=True, array_like=True, tag=True):
@@ -193,10 +195,11 @@ class Mistake(Struct, frozen=True):
 
 
 class Beginning(Struct, frozen=True):
-    """What a worker serves: the config's text, and faults that were set since the start."""
+    """What a worker serves: the config's text, what its models cost by what was looked up, and faults set since the start."""
 
     text: str
     generation: int
+    prices: dict[str, Price]
     faults: dict[str, Fault | None]
 
 
