@@ -49,6 +49,7 @@ ANSWER = {
     "usage": {
         "input_tokens": 377,
         "cache_creation_input_tokens": 10,
+        "cache_creation": {"ephemeral_5m_input_tokens": 4, "ephemeral_1h_input_tokens": 6},
         "cache_read_input_tokens": 20,
         "output_tokens": 65,
         "output_tokens_details": {"thinking_tokens": 7},
@@ -66,7 +67,9 @@ def test_an_answer_is_read() -> None:
         ToolUse(id="toolu_2", name="now", arguments="{}"),
     )
     assert (reply.finish, reply.id, reply.model) == ("tools", "msg_01", "claude-sonnet-4-20250514")
-    assert reply.usage == Usage(407, 65, cached_tokens=20, cache_write_tokens=10, reasoning_tokens=7)
+    assert reply.usage == Usage(
+        407, 65, cached_tokens=20, cache_write_tokens=10, cache_write_1h_tokens=6, reasoning_tokens=7
+    )
 
 
 @pytest.mark.parametrize(

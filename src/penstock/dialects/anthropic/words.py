@@ -70,6 +70,10 @@ class _Details(Struct, gc=False):
     thinking_tokens: int | float | None = None
 
 
+class _Written(Struct, gc=False):
+    ephemeral_1h_input_tokens: int | float | None = None
+
+
 class WireUsage(Struct, gc=False):
     """Tokens as the API says them: ``input_tokens`` are those that no cache had to do with."""
 
@@ -78,6 +82,7 @@ class WireUsage(Struct, gc=False):
     cache_creation_input_tokens: int | float | None = None
     output_tokens: int | float | None = None
     output_tokens_details: _Details | None = None
+    cache_creation: _Written | None = None
 
     def update(self, later: WireUsage) -> WireUsage:
         """Both, where each figure of ``later`` holds that is said: figures of one stream are cumulative."""
@@ -88,6 +93,7 @@ class WireUsage(Struct, gc=False):
             _later(self.cache_creation_input_tokens, later.cache_creation_input_tokens),
             _later(self.output_tokens, later.output_tokens),
             self.output_tokens_details if details is None else details,
+            later.cache_creation or self.cache_creation,
         )
 
     @property
@@ -97,12 +103,15 @@ class WireUsage(Struct, gc=False):
         read, written = _count(self.cache_read_input_tokens), _count(self.cache_creation_input_tokens)
         if self.input_tokens is None and self.output_tokens is None:
             return None
-        output = _count(self.output_tokens)
+        output, for_an_hour = _count(self.output_tokens), self.cache_creation
         return Usage(
             input_tokens=_count(self.input_tokens) + read + written,
             output_tokens=output,
             cached_tokens=read,
             cache_write_tokens=written,
+            cache_write_1h_tokens=0
+            if for_an_hour is None
+            else min(_count(for_an_hour.ephemeral_1h_input_tokens), written),
             reasoning_tokens=0 if details is None else min(_count(details.thinking_tokens), output),
         )
 
