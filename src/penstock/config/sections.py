@@ -93,6 +93,22 @@ class Cache(Section):
     max_entry_bytes: int = Field(default=1_048_576, ge=0, description="A larger answer is not kept.")
 
 
+class Responses(Section):
+    """Answers of the Responses API that callers go on from with `previous_response_id`: on the disk, beside the database."""
+
+    retention_s: float = Field(
+        default=86_400,
+        ge=0,
+        le=31_536_000,
+        description="How long an answer is kept, in seconds; 0 keeps none, and none is ever written.",
+    )
+    max_bytes: int = Field(default=268_435_456, ge=4096, description="Disk that all may take; the oldest go first.")
+    max_tenant_bytes: int = Field(
+        default=67_108_864, ge=4096, description="Disk that those of one tenant may take; its oldest go first."
+    )
+    max_entry_bytes: int = Field(default=4_194_304, ge=1024, description="A larger one is not kept.")
+
+
 class Store(Section):
     """Where records, ledger and audit are kept. Each is also `PENSTOCK_STORE_<NAME>`, the pepper `PENSTOCK_PEPPER`."""
 
@@ -110,11 +126,17 @@ class Store(Section):
         description="Secret that keys are hashed with, 32 characters or more. Default: a file beside the database.",
     )
     cache: Cache = Field(default=Cache(), description="Bounds of the answer cache.")
+    responses: Responses = Field(default=Responses(), description="What is kept of the Responses API, and for how long.")
 
     @property
     def database(self) -> Path:
         """The SQLite file, absolute."""
         return Path(self.url.removeprefix(SQLITE)).absolute()
+
+    @property
+    def responses_file(self) -> Path:
+        """The SQLite file of kept answers, beside the database."""
+        return self.database.with_name(f"{self.database.name}.responses")
 
     @property
     def log_directory(self) -> Path:
