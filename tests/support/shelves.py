@@ -7,7 +7,7 @@ import time
 from penstock.core.ports import Clock
 from penstock.stores.shelf import MemoryShelf, ShelfBounds
 
-BOUNDS = ShelfBounds(retention_s=100.0, max_bytes=20_000, max_tenant_bytes=10_000, max_entry_bytes=4_000)
+BOUNDS = ShelfBounds(retention_s=100.0, max_bytes=200_000, max_tenant_bytes=100_000, max_entry_bytes=50_000)
 
 
 def memory_shelf(clock: Clock = time.time) -> MemoryShelf:

@@ -102,9 +102,9 @@ class Responses(Section):
         le=31_536_000,
         description="How long an answer is kept, in seconds; 0 keeps none, and none is ever written.",
     )
-    max_bytes: int = Field(default=268_435_456, ge=4096, description="Disk that all may take; the oldest go first.")
+    max_bytes: int = Field(default=268_435_456, ge=65_536, description="Disk that all may take; the oldest go first.")
     max_tenant_bytes: int = Field(
-        default=67_108_864, ge=4096, description="Disk that those of one tenant may take; its oldest go first."
+        default=67_108_864, ge=65_536, description="Disk that those of one tenant may take; its oldest go first."
     )
     max_entry_bytes: int = Field(default=4_194_304, ge=1024, description="A larger one is not kept.")
 
@@ -126,7 +126,9 @@ class Store(Section):
         description="Secret that keys are hashed with, 32 characters or more. Default: a file beside the database.",
     )
     cache: Cache = Field(default=Cache(), description="Bounds of the answer cache.")
-    responses: Responses = Field(default=Responses(), description="What is kept of the Responses API, and for how long.")
+    responses: Responses = Field(
+        default=Responses(), description="What is kept of the Responses API, and for how long."
+    )
 
     @property
     def database(self) -> Path:

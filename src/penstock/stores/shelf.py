@@ -8,8 +8,8 @@ from msgspec import Struct
 
 from penstock.core.ports import Clock
 
-# What an entry takes beside its value, about: its row, and tenant and key in two indexes.
-ENTRY_BYTES = 256
+# What an entry takes on a disk beside its value, about.
+ENTRY_BYTES = 4096
 _KEY_CHARACTERS = 256
 
 

@@ -20,6 +20,9 @@ from penstock.stores.shelf import ENTRY_BYTES, ShelfBounds, is_key
 T = TypeVar("T")
 
 VERSION = 1
+_PAGE_BYTES = 2048
+# `cover` is a page of zeros: no byte of a value lies in a page that other entries share. There a tree that moves an
+# entry leaves a copy which `secure_delete` does not overwrite.
 # `held` is what each tenant has, kept by the triggers within whatever transaction changes it.
 _SCHEMA = (
     """CREATE TABLE entries (
@@ -28,6 +31,7 @@ _SCHEMA = (
     key TEXT NOT NULL,
     kept_s REAL NOT NULL,
     bytes INTEGER NOT NULL,
+    cover BLOB NOT NULL,
     value BLOB NOT NULL
 )""",
     "CREATE UNIQUE INDEX entries_key ON entries (tenant, key)",
@@ -45,7 +49,7 @@ END""",
     f"PRAGMA user_version = {VERSION}",
 )
 _PRAGMAS = (
-    "PRAGMA page_size = 8192",
+    f"PRAGMA page_size = {_PAGE_BYTES}",
     "PRAGMA auto_vacuum = INCREMENTAL",  # before the first page is written, or never
     "PRAGMA secure_delete = ON",
     "PRAGMA journal_mode = WAL",
@@ -53,7 +57,9 @@ _PRAGMAS = (
     "PRAGMA busy_timeout = 5000",
     "PRAGMA cache_size = -2048",
 )
-_KEEP = "INSERT INTO entries (tenant, key, kept_s, bytes, value) VALUES (?, ?, ?, ?, ?)"
+_KEEP = (
+    f"INSERT INTO entries (tenant, key, kept_s, bytes, cover, value) VALUES (?, ?, ?, ?, zeroblob({_PAGE_BYTES}), ?)"
+)
 _FIND = "SELECT value FROM entries WHERE tenant = ? AND key = ? AND kept_s > ?"
 _FORGET = "DELETE FROM entries WHERE tenant = ? AND key = ? AND kept_s > ?"
 _REPLACE = "DELETE FROM entries WHERE tenant = ? AND key = ?"
@@ -67,7 +73,7 @@ _TOO_OLD = "DELETE FROM entries WHERE id IN (SELECT id FROM entries WHERE kept_s
 
 # In one transaction, which others wait for.
 _SWEPT_ENTRIES = 32
-_VACUUMED_PAGES = 2048
+_VACUUMED_PAGES = 4096
 _AT_ONCE = 8
 _FAILED = "Kept answers cannot be reached: an operator has to look at the gateway's disk."
 _LATE = "The gateway's store does not answer: retry in a moment."

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import sqlite3
 import stat
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from random import Random
 
 import msgspec
 import pytest
@@ -21,6 +23,8 @@ from support.shelves import BOUNDS
 
 START_S = 1_000_000.0
 LARGE = ShelfBounds(retention_s=100.0, max_bytes=50_000_000, max_tenant_bytes=50_000_000, max_entry_bytes=4_000_000)
+# A copy in a page that others share would be left after the last of them.
+SEEDS = (0, 1, 20)
 SECRET = b"what nobody else may ever read"
 
 
@@ -34,7 +38,9 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "p.db.responses"
 
 
-def opened(path: Path, clock: Callable[[], float], bounds: ShelfBounds = BOUNDS, every_s: float = 3600.0) -> SqliteShelf:
+def opened(
+    path: Path, clock: Callable[[], float], bounds: ShelfBounds = BOUNDS, every_s: float = 3600.0
+) -> SqliteShelf:
     """A shelf; a sweep that fails by itself fails the test."""
 
     def fail(error: Exception) -> None:
@@ -154,6 +160,32 @@ async def test_what_was_forgotten_replaced_or_pushed_out_is_gone_too(path: Path,
     assert not on_disk(path, SECRET)
     await shelf.aclose()
     check_counts(path)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+async def test_whatever_was_done_the_disk_holds_only_what_can_be_found(path: Path, clock: HandClock, seed: int) -> None:
+    chance, kept, bounds = (
+        Random(seed),
+        dict[tuple[str, str], bytes](),
+        msgspec.structs.replace(LARGE, max_bytes=1_500_000),
+    )
+    shelf = opened(path, clock, bounds)
+    for number in range(1500):
+        tenant, key = chance.choice("abcd"), str(chance.randrange(200))
+        if chance.random() < 0.6:
+            kept[tenant, key] = b"<%06d>" % number
+            await shelf.keep(tenant, key, kept[tenant, key] * chance.choice([1, 5, 20, 40, 80, 400]))
+        elif chance.random() < 0.8:
+            await shelf.forget(tenant, key)
+        else:
+            clock.pass_s(chance.random() * 10)
+    await shelf.sweep()
+    found = {mark for place, mark in kept.items() if await shelf.find(*place) is not None}
+    files = [file.read_bytes() for file in path.parent.glob(f"{path.name}*")]
+    assert {mark for file in files for mark in re.findall(rb"<\d{6}>", file)} == found
+    await shelf.aclose()
+    check_counts(path)
+    assert path.stat().st_size < bounds.max_bytes * 1.05
 
 
 async def test_sweeps_come_by_themselves_also_after_a_restart(path: Path, clock: HandClock) -> None:
