@@ -57,9 +57,7 @@ _PRAGMAS = (
     "PRAGMA busy_timeout = 5000",
     "PRAGMA cache_size = -2048",
 )
-_KEEP = (
-    f"INSERT INTO entries (tenant, key, kept_s, bytes, cover, value) VALUES (?, ?, ?, ?, zeroblob({_PAGE_BYTES}), ?)"
-)
+_KEEP = "INSERT INTO entries (tenant, key, kept_s, bytes, cover, value) VALUES (?, ?, ?, ?, zeroblob(?), ?)"
 _FIND = "SELECT value FROM entries WHERE tenant = ? AND key = ? AND kept_s > ?"
 _FORGET = "DELETE FROM entries WHERE tenant = ? AND key = ? AND kept_s > ?"
 _REPLACE = "DELETE FROM entries WHERE tenant = ? AND key = ?"
@@ -197,7 +195,7 @@ class SqliteShelf:
             connection.execute(_REPLACE, (tenant, key))
             _make_room(connection, self._bounds.max_tenant_bytes - size, _HELD_BY_ONE, _OLDEST_OF_ONE, (tenant,))
             _make_room(connection, self._bounds.max_bytes - size, _HELD_BY_ALL, _OLDEST_OF_ALL, ())
-            connection.execute(_KEEP, (tenant, key, self._clock(), size, value))
+            connection.execute(_KEEP, (tenant, key, self._clock(), size, _PAGE_BYTES, value))
 
     def _find(self, tenant: str, key: str) -> bytes | None:
         if not self._is_there():
