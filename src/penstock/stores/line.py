@@ -16,7 +16,7 @@ class Line:
         self._places = asyncio.Semaphore(at_once)
         self._room = waiting
 
-    async def enter(self, limit_s: float = 5.0) -> None:
+    async def enter(self, limit_s: float) -> None:
         """Take a place, or wait ``limit_s`` for one. Raises ``StoreFailed`` when the line is full or does not move."""
         if self._places.locked() and not self._room:
             raise StoreFailed(_FULL)

@@ -16,6 +16,9 @@ _AT_ONCE = 8
 class RemoteShelf:
     """Asks the owner, which has the same ``bounds``."""
 
+    # Somebody waits so long for others' values to pass, and so long for the owner.
+    LIMIT_S = 5.0
+
     def __init__(self, channel: Channel, bounds: ShelfBounds) -> None:
         self._channel = channel
         self._bounds = bounds
@@ -42,8 +45,8 @@ class RemoteShelf:
         return is_key(key) and bool(await self._ask(Forget(tenant, key), bool))
 
     async def _ask(self, message: Keep | Find | Forget, value: Any) -> Any:
-        await self._line.enter()
+        await self._line.enter(self.LIMIT_S)
         try:
-            return await self._channel.ask(message, value)
+            return await self._channel.ask(message, value, limit_s=self.LIMIT_S)
         finally:
             self._line.leave()
