@@ -136,6 +136,11 @@ class Store(Section):
         return Path(self.url.removeprefix(SQLITE)).absolute()
 
     @property
+    def lock_file(self) -> Path:
+        """Held by the process that has the database, and all that lies beside it."""
+        return self.database.with_name(f"{self.database.name}.lock")
+
+    @property
     def responses_file(self) -> Path:
         """The SQLite file of kept answers, beside the database."""
         return self.database.with_name(f"{self.database.name}.responses")

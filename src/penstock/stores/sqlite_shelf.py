@@ -65,6 +65,7 @@ _HELD_BY_ONE = "SELECT sum(bytes) FROM held WHERE tenant = ?"
 _HELD_BY_ALL = "SELECT sum(bytes) FROM held"
 _OLDEST_OF_ONE = "DELETE FROM entries WHERE id = (SELECT min(id) FROM entries WHERE tenant = ?)"
 _OLDEST_OF_ALL = "DELETE FROM entries WHERE id = (SELECT min(id) FROM entries)"
+_SOME_OF_ONE = "DELETE FROM entries WHERE id IN (SELECT id FROM entries WHERE tenant = ? LIMIT ?)"
 # A clock that was wrong and was set back: nothing of it outlives the retention by more.
 _FROM_THE_FUTURE = "UPDATE entries SET kept_s = ? WHERE kept_s > ?"
 _TOO_OLD = "DELETE FROM entries WHERE id IN (SELECT id FROM entries WHERE kept_s <= ? ORDER BY kept_s LIMIT ?)"
@@ -133,6 +134,13 @@ class SqliteShelf:
     async def forget(self, tenant: str, key: str) -> bool:
         """Remove what was kept under ``key``; whether it was there."""
         return is_key(key) and await self._run(lambda: self._forget(tenant, key))
+
+    async def forget_all(self, tenant: str) -> int:
+        """Remove everything of a tenant; how many values that were. The next sweep takes their bytes off the disk."""
+        removed = 0
+        while some := await self._run(lambda: self._forget_some(tenant)):
+            removed += some
+        return removed
 
     async def sweep(self) -> None:
         """Take off the disk what is too old or was forgotten. Raises ``StoreFailed``."""
@@ -205,6 +213,9 @@ class SqliteShelf:
 
     def _forget(self, tenant: str, key: str) -> bool:
         return self._is_there() and self._opened().execute(_FORGET, (tenant, key, self._too_old_s())).rowcount > 0
+
+    def _forget_some(self, tenant: str) -> int:
+        return self._opened().execute(_SOME_OF_ONE, (tenant, _SWEPT_ENTRIES)).rowcount if self._is_there() else 0
 
     def _sweep(self) -> bool:
         """Remove some of what is too old; whether there may be more."""
