@@ -115,10 +115,10 @@ class OwnedStore:
 
     async def aclose(self) -> None:
         """Stop, with everything that was appended on the disk and indexed."""
-        await self.shelf.aclose()
         await self.owner.aclose()
         self.log.close()
         await self._store.aclose()
+        await self.shelf.aclose()  # the last: what the ledger needs does not wait for it
 
 
 class LocalControl:

@@ -54,7 +54,7 @@ _PRAGMAS = (
     "PRAGMA secure_delete = ON",
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = NORMAL",
-    "PRAGMA busy_timeout = 5000",
+    "PRAGMA busy_timeout = 500",
     "PRAGMA cache_size = -2048",
 )
 _KEEP = "INSERT INTO entries (tenant, key, kept_s, bytes, cover, value) VALUES (?, ?, ?, ?, zeroblob(?), ?)"
@@ -235,8 +235,9 @@ class SqliteShelf:
         if changes != self._swept_changes or free_pages:
             # A script: it steps for each page, in rows without columns, and `execute` ends with the first of those.
             connection.executescript(f"PRAGMA incremental_vacuum({_VACUUMED_PAGES})")
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-            self._swept_changes = changes
+            ((busy, _, _),) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            if not busy:  # with somebody who reads the file from outside
+                self._swept_changes = changes
 
     def _too_old_s(self) -> float:
         return self._clock() - self._bounds.retention_s

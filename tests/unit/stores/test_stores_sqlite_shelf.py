@@ -208,6 +208,21 @@ async def test_sweeps_come_by_themselves_also_after_a_restart(path: Path, clock:
     await shelf.aclose()
 
 
+async def test_somebody_who_reads_the_file_from_outside_only_puts_it_off(path: Path, clock: HandClock) -> None:
+    shelf = opened(path, clock)
+    await shelf.keep("acme", "r1", SECRET)
+    reader = sqlite3.connect(path, isolation_level=None)
+    reader.execute("BEGIN")
+    assert reader.execute("SELECT count(*) FROM entries").fetchone() == (1,)
+    await shelf.forget("acme", "r1")
+    await shelf.sweep()
+    assert on_disk(path, SECRET)
+    reader.close()
+    await shelf.sweep()
+    assert not on_disk(path, SECRET)
+    await shelf.aclose()
+
+
 async def test_a_clock_that_was_ahead_and_is_set_back_lets_nothing_live_longer(path: Path, clock: HandClock) -> None:
     clock.pass_s(1_000_000)
     shelf = opened(path, clock)
