@@ -12,6 +12,7 @@ from penstock.core.errors import PenstockError, Unauthenticated
 from penstock.core.policy import Policy
 from penstock.core.ports import AuditPage, AuditQuery, Fault
 from support.calls import complete_answer, delta, finished
+from support.shelves import memory_shelf
 
 KEY = "sk-test"
 POLICY = Policy(tiers={}, tenants={}, routes={}, targets={}, endpoint_requests_per_minute={})
@@ -71,6 +72,7 @@ class FakeGateway:
         self, respond: Callable[[Call], Awaitable[Answer]] | None = None, *, policy: Policy = POLICY, key: str = KEY
     ) -> None:
         self.policy = policy
+        self.shelf = memory_shelf()
         self.calls: list[Call] = []
         self.cancelled: list[Call] = []
         self.asked = asyncio.Event()

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from penstock.core.ports import Clock
+from penstock.core.ports import Clock, Shelf
 from penstock.stores.budgets import DayBudgets
 from penstock.stores.memory import MemoryAdmissions, MemoryCounters
 from penstock.stores.remote import messages as m
@@ -17,8 +17,10 @@ from penstock.stores.remote.clerk import Clerk
 from penstock.stores.remote.counters import RemoteAdmissions, RemoteCounters
 from penstock.stores.remote.lender import Account, Lender
 from penstock.stores.remote.log import RemoteLog
+from penstock.stores.remote.shelf import RemoteShelf
 from penstock.stores.segments import SegmentLog
 from support.logs_on_disk import KEY
+from support.shelves import BOUNDS, memory_shelf
 
 
 class _Wire(asyncio.Transport):
@@ -96,6 +98,7 @@ class LinkedWorker:
         self.budgets = LeasedBudgets(self.channel, clock)
         self.counters = RemoteCounters(self.channel)
         self.admissions = RemoteAdmissions(self.channel)
+        self.shelf = RemoteShelf(self.channel, BOUNDS)
 
     def _recall(self, message: m.Recall) -> None:
         self.budgets.recall(message)
@@ -114,6 +117,7 @@ class LinkedOwner:
         self.addresses = MemoryCounters(clock)
         self.admissions = MemoryAdmissions(MemoryCounters(clock))
         self.budgets = DayBudgets(clock)
+        self.shelf: Shelf = memory_shelf(clock)
         self.lender = Lender(self.budgets, self._recall)
         self.workers: list[LinkedWorker] = []
 

@@ -19,6 +19,7 @@ from penstock.core.policy import Policy, Route, Tier
 from penstock.core.ports import AuditPage, AuditQuery, Fault
 from penstock.edge.native import create_app
 from penstock.stores.memory import MemoryCounters
+from support.shelves import memory_shelf
 
 ADMIN, PRO, FREE, WRONG = "sk-admin", "sk-pro", "sk-free", "sk-wrong"
 KEYS = {
@@ -60,6 +61,7 @@ class FakeGateway:
         self.outcomes: list[Outcome | None] = []
         self.queries: list[AuditQuery] = []
         self.faults: dict[str, Fault | None] = {}
+        self.shelf = memory_shelf()
 
     def authenticate(self, key: str | None) -> Identity:
         """Prove a key."""

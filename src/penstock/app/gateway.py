@@ -16,7 +16,7 @@ from penstock.core.call import Call, Identity
 from penstock.core.errors import InvalidParameter, NotFound, Unauthenticated, Unavailable
 from penstock.core.gather import Turn
 from penstock.core.policy import Policy
-from penstock.core.ports import AuditPage, AuditQuery, Fault
+from penstock.core.ports import AuditPage, AuditQuery, Fault, Shelf
 from penstock.providers import Simulated
 from penstock.telemetry import Totals
 
@@ -55,6 +55,11 @@ class RunningGateway:
     def debug(self) -> bool:
         """Whether ``/debug`` exists."""
         return self._parts.settings.server.debug
+
+    @property
+    def shelf(self) -> Shelf:
+        """Answers that callers may go on from."""
+        return self._works.shelf
 
     def authenticate(self, key: str | None) -> Identity:
         """Prove a key. Raises ``Unauthenticated``."""

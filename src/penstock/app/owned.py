@@ -1,4 +1,4 @@
-"""``OwnedStore``: log, index, budgets and counters, in the one process of this host that owns them."""
+"""``OwnedStore``: log, index, budgets, counters and kept answers, in the one process of this host that owns them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from penstock.app.views import shown
-from penstock.app.works import VERSION, Works
+from penstock.app.works import VERSION, Works, shelf_bounds
 from penstock.config import Settings, subkey
 from penstock.core.errors import StoreFailed
 from penstock.core.policy import Policy
@@ -17,6 +17,7 @@ from penstock.stores.memory import MemoryAdmissions, MemoryCounters
 from penstock.stores.owner import Owner
 from penstock.stores.segments import SegmentLog
 from penstock.stores.sqlite import SqliteStore
+from penstock.stores.sqlite_shelf import SqliteShelf
 from penstock.telemetry import Gauges, QuotaUse
 from penstock.telemetry.logs import Logger
 from penstock.tenancy import tenant_window
@@ -25,7 +26,7 @@ from penstock.tenancy import tenant_window
 class OwnedStore:
     """Opened once; ``aclose`` leaves everything on the disk."""
 
-    def __init__(self, log: SegmentLog, store: SqliteStore, logger: Logger) -> None:
+    def __init__(self, log: SegmentLog, store: SqliteStore, settings: Settings, logger: Logger) -> None:
         self.log = log
         self.budgets = DayBudgets(time.time)
         self.counters = MemoryCounters(time.monotonic)
@@ -33,6 +34,9 @@ class OwnedStore:
         # Apart from the tenants': addresses without end must not make it forget a tenant's window.
         self.addresses = MemoryCounters(time.monotonic, 10_000)
         self.owner = Owner(log, store, on_error=self._index_failed, on_progress=self._index_grows)
+        self.shelf = SqliteShelf(
+            settings.store.responses_file, shelf_bounds(settings), on_error=partial(_sweep_failed, logger)
+        )
         # Events that are no calls and could not be appended.
         self.lost = 0
         self._store = store
@@ -50,10 +54,11 @@ class OwnedStore:
         except BaseException:
             await store.aclose()
             raise
-        owned = cls(log, store, logger)
+        owned = cls(log, store, settings, logger)
         try:
             await owned.owner.start()
             owned.budgets = DayBudgets(time.time, await owned.owner.spent_today())
+            owned.shelf.start()
         except BaseException:
             await owned.aclose()
             raise
@@ -114,6 +119,7 @@ class OwnedStore:
         await self.owner.aclose()
         self.log.close()
         await self._store.aclose()
+        await self.shelf.aclose()  # the last: what the ledger needs does not wait for it
 
 
 class LocalControl:
@@ -143,6 +149,11 @@ class LocalControl:
 
     async def spread_fault(self, provider: str, fault: Fault | None) -> None:
         """Nobody else needs to know."""
+
+
+def _sweep_failed(logger: Logger, error: StoreFailed) -> None:
+    reason = error.message if error.__cause__ is None else str(error.__cause__)
+    logger.error("kept answers that are too old cannot be removed", error=error.code, reason=reason)
 
 
 def _log_failed(logger: Logger, error: Exception) -> None:

@@ -24,16 +24,17 @@ from penstock.app.gateway import RunningGateway
 from penstock.app.listening import doors
 from penstock.app.server import Server, abandon
 from penstock.app.views import View
-from penstock.app.works import Works
+from penstock.app.works import Works, shelf_bounds
 from penstock.config import ConfigError, load_pepper
 from penstock.core.errors import NotFound, StoreFailed
 from penstock.core.policy import Policy
-from penstock.core.ports import AuditPage, AuditQuery, Fault
+from penstock.core.ports import AuditPage, AuditQuery, Fault, Shelf
 from penstock.stores.remote import messages as m
 from penstock.stores.remote.budgets import LeasedBudgets
 from penstock.stores.remote.channel import Channel
 from penstock.stores.remote.counters import RemoteAdmissions, RemoteCounters
 from penstock.stores.remote.log import RemoteLog
+from penstock.stores.remote.shelf import RemoteShelf
 from penstock.telemetry import Forward, Totals, build_logger
 from penstock.telemetry.logs import Logger
 
@@ -91,6 +92,7 @@ class Worker:
         self.budgets = LeasedBudgets(self.channel, time.time)
         self.admissions = RemoteAdmissions(self.channel)
         self.addresses = RemoteCounters(self.channel)
+        self.shelf: Shelf  # bounded by the config, which is asked for first
 
     async def serve(self, listener: socket.socket, number: int) -> None:
         """Ask what to serve, and serve it until the supervisor or a signal says stop."""
@@ -98,6 +100,7 @@ class Worker:
         settings = self._config.settings(beginning.text, beginning.prices)
         logger = build_logger(sys.stderr, style=settings.server.log_format, worker=number)
         logging.getLogger().addHandler(Forward(logger))
+        self.shelf = RemoteShelf(self.channel, shelf_bounds(settings))
         works = Works(settings, load_pepper(settings, create=False), self, logger, proxies(self._config.env))
         try:
             self.gateway = RunningGateway(compose(settings, works), works, RemoteControl(self.channel))

@@ -13,8 +13,9 @@ from penstock.caching import ExactCache
 from penstock.caching.memory import CacheBounds
 from penstock.config import Settings
 from penstock.core.errors import StoreFailed
-from penstock.core.ports import Admissions, Budgets, Counters, Log, Origin
+from penstock.core.ports import Admissions, Budgets, Counters, Log, Origin, Shelf
 from penstock.resilience import Shadows
+from penstock.stores.shelf import ShelfBounds
 from penstock.telemetry import FailingTargets, Metrics, Totals
 from penstock.telemetry.logs import Logger
 from penstock.transport import HttpTransport, Proxies
@@ -53,6 +54,10 @@ class Shared(Protocol):
     def admissions(self) -> Admissions:
         """Calls in flight."""
 
+    @property
+    def shelf(self) -> Shelf:
+        """Answers that callers may go on from."""
+
     def alert(self, tenant: str, spent: int, held: int, limit: int) -> None:
         """Tell the operator that a tenant's day is nearly spent, once a day. Nano-USD."""
 
@@ -69,6 +74,7 @@ class Works:
         self.budgets = shared.budgets
         self.addresses = shared.addresses
         self.admissions = shared.admissions
+        self.shelf = shared.shelf
         self.alert = shared.alert
         self.cache = ExactCache(
             time.monotonic,
@@ -120,3 +126,9 @@ class Works:
         await self.shadows.aclose()
         for transport in self._transports.values():
             await transport.aclose()
+
+
+def shelf_bounds(settings: Settings) -> ShelfBounds:
+    """How much is kept for callers to come back for, and for how long."""
+    kept = settings.store.responses
+    return ShelfBounds(kept.retention_s, kept.max_bytes, kept.max_tenant_bytes, kept.max_entry_bytes)

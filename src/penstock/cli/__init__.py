@@ -6,6 +6,7 @@ import typer
 
 from penstock.cli.auditing import audit
 from penstock.cli.checking import check
+from penstock.cli.forgetting import forget
 from penstock.cli.listing import models
 from penstock.cli.reporting import status
 from penstock.cli.serving import reload, serve, show_version, version
@@ -22,6 +23,7 @@ app.command(epilog="Example:  penstock check config/demo.yaml --json")(check)
 app.command(epilog="Example:  penstock models --config config/demo.yaml --prices")(models)
 app.command(epilog="Example:  penstock status --config config/demo.yaml")(status)
 app.command(epilog="Example:  penstock reload --config config/demo.yaml")(reload)
+app.command(epilog="Example:  penstock forget tenant_pro --config config/demo.yaml")(forget)
 app.command(epilog="Example:  penstock version")(version)
 app.add_typer(audit, name="audit")
 

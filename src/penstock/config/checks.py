@@ -53,10 +53,22 @@ def check(
             document.problem(("limits", "endpoints", endpoint), "an endpoint starts with /", f"write `/{endpoint}`")
     if not document.names("models"):
         document.problem(("models",), "there is no model: nothing can be answered", "add one under `models:`")
+    _responses(settings, document)
     _files(settings, document)
     _callers(settings, document)
     _keys(settings, document)
     _address(settings, document)
+
+
+def _responses(settings: Settings, document: Document) -> None:
+    kept, path = settings.store.responses, ("store", "responses")
+    for small, large in (("max_entry_bytes", "max_tenant_bytes"), ("max_tenant_bytes", "max_bytes")):
+        least, most = getattr(kept, small), getattr(kept, large)
+        if least > most:
+            # Told where it was written: the other one may be a default.
+            setting = large if document.given((*path, large)) else small
+            text = f"`{small}` ({least}) is more than `{large}` ({most})"
+            document.problem((*path, setting), text, f"lower `{small}`, or raise `{large}`")
 
 
 def _files(settings: Settings, document: Document) -> None:

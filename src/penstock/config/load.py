@@ -15,8 +15,9 @@ from pydantic_core import ErrorDetails
 from penstock.config.checks import check
 from penstock.config.document import STAND_IN, Document, Path
 from penstock.config.problems import ConfigError, Problem, did_you_mean
-from penstock.config.sections import Server, Store
+from penstock.config.sections import Server
 from penstock.config.settings import Settings
+from penstock.config.store import Store
 from penstock.core.plan import Price, Sold
 from penstock.core.ports import PriceList, PricesUnknown
 

@@ -7,9 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     SecretStr,
     StringConstraints,
@@ -17,11 +15,12 @@ from pydantic import (
     model_validator,
 )
 
+from penstock.config.section import Seconds, Section
+
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:/@-]{0,127}$")]
 Usd = Annotated[Decimal, Field(ge=0, le=1_000_000_000, allow_inf_nan=False)]
 Tokens = Annotated[int, Field(ge=1)]
 Milliseconds = Annotated[float, Field(gt=0, le=86_400_000)]
-Seconds = Annotated[float, Field(gt=0, le=86_400)]
 Share = Annotated[float, Field(gt=0, le=1)]
 PerMinute = Annotated[int, Field(ge=1)]
 
@@ -39,17 +38,10 @@ Weights = Annotated[
     dict[str, Annotated[float, Field(gt=0, le=1_000_000)]], Field(min_length=1), BeforeValidator(_weights)
 ]
 
-SQLITE = "sqlite:///"
 # Row A2 of the requirements: when both sides of a race fail there is an answer all the same.
 DEGRADE_TEXT = "No model could answer just now. Please try again in a moment."
 # Row A3 of the requirements.
 ENDPOINT_REQUESTS_PER_MINUTE = {"/v1/conversations/end": 100, "/v1/activities/suggest": 60, "/health": 300}
-
-
-class Section(BaseModel):
-    """A part of the file: frozen, and every key in it is known."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 class Server(Section):
@@ -82,44 +74,6 @@ class Server(Section):
     log_format: Literal["console", "json"] = Field(
         default="console", description="Log lines for people (`console`) or for machines (`json`)."
     )
-
-
-class Cache(Section):
-    """The exact cache of answers, in memory."""
-
-    max_entries: int = Field(default=10_000, ge=0, description="Answers kept; 0 turns the cache off.")
-    max_bytes: int = Field(default=33_554_432, ge=0, description="Memory that kept answers may take.")
-    ttl_s: Seconds = Field(default=3600, description="How long an answer is served again, in seconds.")
-    max_entry_bytes: int = Field(default=1_048_576, ge=0, description="A larger answer is not kept.")
-
-
-class Store(Section):
-    """Where records, ledger and audit are kept. Each is also `PENSTOCK_STORE_<NAME>`, the pepper `PENSTOCK_PEPPER`."""
-
-    url: str = Field(
-        default="sqlite:///penstock.db",
-        pattern=r"^sqlite:///[^?#]+$",
-        description="`sqlite:///file` (relative to the working directory) or `sqlite:////absolute/file`.",
-    )
-    durability: Literal["group", "strict"] = Field(
-        default="group", description="`group`: on disk within 20 ms. `strict`: calls wait for the disk."
-    )
-    pepper: SecretStr | None = Field(
-        default=None,
-        min_length=32,
-        description="Secret that keys are hashed with, 32 characters or more. Default: a file beside the database.",
-    )
-    cache: Cache = Field(default=Cache(), description="Bounds of the answer cache.")
-
-    @property
-    def database(self) -> Path:
-        """The SQLite file, absolute."""
-        return Path(self.url.removeprefix(SQLITE)).absolute()
-
-    @property
-    def log_directory(self) -> Path:
-        """The folder of the audit log's segments, beside the database."""
-        return self.database.with_name(f"{self.database.name}.log")
 
 
 class Provider(Section):

@@ -13,7 +13,9 @@ from pydantic import Field, PrivateAttr, SecretStr
 
 from penstock.config import sections
 from penstock.config.problems import Problem
-from penstock.config.sections import Name, Section
+from penstock.config.section import Section
+from penstock.config.sections import Name
+from penstock.config.store import Store
 from penstock.core.plan import Degrade, First, Mirror, Plan, Price, Race, Select, Split, Target, Use
 from penstock.core.policy import (
     RETRY_PRESETS,
@@ -33,7 +35,7 @@ class Settings(Section):
     """The whole file, checked. Secrets are ``SecretStr``; ``policy`` gives what stages work with."""
 
     server: sections.Server = Field(default=sections.Server(), description="Listening, limits of requests, logs.")
-    store: sections.Store = Field(default=sections.Store(), description="Database, durability, cache.")
+    store: Store = Field(default=Store(), description="Database, durability, cache, kept answers.")
     providers: dict[Name, sections.Provider] = Field(default={}, description="Accounts that answer calls, by name.")
     models: dict[Name, sections.Model] = Field(default={}, description="Model aliases.")
     routing: dict[Name, sections.Route] = Field(default={}, description="Tasks and route names.")

@@ -254,6 +254,30 @@ class Records(Protocol):
         """
 
 
+class Shelf(Protocol):
+    """What callers come back for, such as answers: values under keys, each tenant's own, until they are too old.
+
+    Bounded: the oldest go first, the tenant's where that one has too much, otherwise of all. A key that nobody has
+    given out may be asked for, whatever it is. Each method may raise ``StoreFailed``.
+    """
+
+    @property
+    def most_bytes(self) -> int:
+        """The largest value that is kept; 0 where nothing is."""
+
+    async def keep(self, tenant: str, key: str, value: bytes) -> bool:
+        """Put ``value`` under ``key`` (ASCII, 256 characters at most), in place of what was there.
+
+        False, and nothing is changed, when it is empty, larger than ``most_bytes``, or the key cannot be one.
+        """
+
+    async def find(self, tenant: str, key: str) -> bytes | None:
+        """What was kept under ``key`` for this tenant, unless it is too old."""
+
+    async def forget(self, tenant: str, key: str) -> bool:
+        """Remove what was kept under ``key`` for this tenant; whether it was there."""
+
+
 # --- the composed gateway, as edges see it ---------------------------------------------------------------------------
 
 
@@ -282,6 +306,10 @@ class Gateway(Protocol):
     @property
     def debug(self) -> bool:
         """Whether ``/debug`` exists."""
+
+    @property
+    def shelf(self) -> Shelf:
+        """Answers that callers may go on from."""
 
     def authenticate(self, key: str | None) -> Identity:
         """Prove a key. Raises ``Unauthenticated``."""

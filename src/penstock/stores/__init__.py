@@ -1,1 +1,1 @@
-"""Where state lives: the log, its index, counters and budgets."""
+"""Where state lives: the log, its index, counters, budgets and kept answers."""

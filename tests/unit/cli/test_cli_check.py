@@ -132,7 +132,9 @@ def test_check_takes_the_file_as_argument_option_or_variable(tmp_path: Path, wor
     assert (result.exit_code, result.output) == (0, "OK, 0 warnings.\n")
 
 
-@pytest.mark.parametrize("command", ["serve", "check", "models", "status", "reload", "audit tail", "audit verify"])
+@pytest.mark.parametrize(
+    "command", ["serve", "check", "models", "status", "reload", "forget acme", "audit tail", "audit verify"]
+)
 def test_a_config_that_is_not_there_is_told_with_a_cure_that_fits(tmp_path: Path, command: str) -> None:
     result = RUN.invoke(app, [*command.split(), "-c", str(tmp_path / "none.yaml")])
     assert result.exit_code in {1, 2}
@@ -179,7 +181,7 @@ def test_the_version_is_an_option_too() -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["serve", "check", "models", "status", "reload", "version", "audit tail", "audit verify"]
+    "command", ["serve", "check", "models", "status", "reload", "forget", "version", "audit tail", "audit verify"]
 )
 def test_every_command_shows_an_example(command: str) -> None:
     result = RUN.invoke(app, [*command.split(), "--help"])

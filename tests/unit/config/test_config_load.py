@@ -192,12 +192,15 @@ def test_the_environment_overrides_server_and_store(tmp_path: Path) -> None:
     env = {
         "PENSTOCK_SERVER_PORT": "9100",
         "PENSTOCK_STORE_CACHE_MAX_ENTRIES": "7",
+        "PENSTOCK_STORE_RESPONSES_RETENTION_S": "0",
         "PENSTOCK_STORE_URL": "sqlite:////var/p.db",
         "PENSTOCK_PEPPER": "p" * 32,
     }
     loaded = load_text(tmp_path, GOOD + "server: {port: 8000}\n", env)
     assert (loaded.server.port, loaded.store.cache.max_entries) == (9100, 7)
+    assert loaded.store.responses.retention_s == 0
     assert loaded.store.database == Path("/var/p.db")
+    assert loaded.store.responses_file == Path("/var/p.db.responses")
     assert loaded.store.log_directory == Path("/var/p.db.log")
     assert loaded.store.pepper is not None
 
@@ -269,6 +272,8 @@ def test_keys_open_another_address(tmp_path: Path) -> None:
         (GOOD + "tenant_tiers: {t: {<<: [1], allowed_models: [fast]}}\n", "tenant_tiers.t", "error"),
         (GOOD + "store: {url: 'mysql://x'}\n", "store.url", "error"),
         (GOOD + "store: {url: !!int x}\n", "store.url", "error"),
+        (GOOD + "store: {responses: {max_bytes: 100000}}\n", "store.responses.max_bytes", "error"),
+        (GOOD + "store: {responses: {max_entry_bytes: 90000000}}\n", "store.responses.max_entry_bytes", "error"),
         (GOOD + "routing: {chat: {fallback: fast}}\n", "routing.chat.fallback", "error"),
         (GOOD + "routing: {chat: {primary: fast, first: [fast]}}\n", "routing.chat.first", "error"),
         (GOOD + "routing: {chat: {first: [{}, fast]}}\n", "routing.chat.first.0", "error"),

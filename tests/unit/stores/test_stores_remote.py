@@ -14,9 +14,11 @@ from penstock.core.errors import NotFound, StoreFailed
 from penstock.core.ports import AuditPage, AuditQuery, Hit
 from penstock.stores.remote import messages as m
 from penstock.stores.remote.channel import Channel
+from penstock.stores.remote.shelf import RemoteShelf
 from support.clocks import HandClock
 from support.linked import LinkedOwner, link, make_channel
 from support.logs_on_disk import read_log
+from support.shelves import BOUNDS
 
 # --- the channel ---
 
@@ -304,3 +306,43 @@ async def test_what_a_worker_has_free_itself_counts_before_it_is_refused() -> No
     assert await worker.budgets.borrow("acme", 100, 10_000) is not None
     assert await worker.budgets.borrow("acme", 9_900, 10_000) is not None
     assert await worker.budgets.borrow("acme", 1, 10_000) is None
+
+
+# --- what is kept for callers ---
+
+
+async def test_what_one_worker_keeps_another_finds_and_only_for_its_tenant() -> None:
+    owner = LinkedOwner(HandClock())
+    one, other = owner.worker(), owner.worker()
+    assert await one.shelf.keep("acme", "r1", b"\x00an answer\xff")
+    owner.kill(one)
+    assert await other.shelf.find("acme", "r1") == b"\x00an answer\xff"
+    assert await other.shelf.find("globex", "r1") is None
+    assert not await other.shelf.forget("globex", "r1")
+    assert await other.shelf.forget("acme", "r1")
+
+
+async def test_what_cannot_be_kept_is_not_sent() -> None:
+    owner = LinkedOwner(HandClock())
+    worker = owner.worker()
+    owner.kill(worker)
+    assert not await worker.shelf.keep("acme", "r1", b"v" * (worker.shelf.most_bytes + 1))
+    assert await worker.shelf.find("acme", "k" * 1_000_000) is None
+    with pytest.raises(StoreFailed, match="retry"):
+        await worker.shelf.find("acme", "r1")
+
+
+async def test_only_a_few_values_are_on_their_way_at_once_and_nobody_waits_for_ever() -> None:
+    asked: list[m.Find] = []
+
+    async def never(message: m.Find) -> None:
+        asked.append(message)
+        await asyncio.Event().wait()
+
+    channel, _ = linked({m.Find: never})
+    channel.WATCH_S = 0.01
+    shelf = RemoteShelf(channel, BOUNDS)
+    shelf.LIMIT_S = 0.05
+    results = await asyncio.gather(*(shelf.find("acme", "r1") for _ in range(1000)), return_exceptions=True)
+    assert all(isinstance(result, StoreFailed) for result in results)
+    assert len(asked) < 20

@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Protocol
 
 from penstock.core.errors import StoreFailed
-from penstock.core.ports import Admission, Verdict
+from penstock.core.ports import Admission, Shelf, Verdict
 from penstock.stores.memory import MemoryAdmissions, MemoryCounters
 from penstock.stores.remote import messages as m
 from penstock.stores.remote.channel import Channel, Handlers
@@ -31,6 +31,10 @@ class OwnedState(Protocol):
     @property
     def admissions(self) -> MemoryAdmissions:
         """Calls in flight."""
+
+    @property
+    def shelf(self) -> Shelf:
+        """Answers that callers may go on from."""
 
 
 class Clerk:
@@ -59,6 +63,9 @@ class Clerk:
             m.Hold: lambda message: self._lender.hold(self.account, message),
             m.Settle: lambda message: self._lender.settle(self.account, message),
             m.Return: lambda message: self._lender.give_back(self.account, message),
+            m.Keep: lambda message: self._state.shelf.keep(message.tenant, message.key, message.value),
+            m.Find: lambda message: self._state.shelf.find(message.tenant, message.key),
+            m.Forget: lambda message: self._state.shelf.forget(message.tenant, message.key),
         }
 
     def listen(self, channel: Channel) -> None:

@@ -88,6 +88,28 @@ class Return(Struct, frozen=True, array_like=True, tag=True):
     amount: int
 
 
+class Keep(Struct, frozen=True, array_like=True, tag=True):
+    """Asks to put a value under a tenant's key: whether it was kept."""
+
+    tenant: str
+    key: str
+    value: bytes
+
+
+class Find(Struct, frozen=True, array_like=True, tag=True):
+    """Asks for what was kept under a tenant's key: bytes, or nothing."""
+
+    tenant: str
+    key: str
+
+
+class Forget(Struct, frozen=True, array_like=True, tag=True):
+    """Asks to remove what was kept under a tenant's key: whether it was there."""
+
+    tenant: str
+    key: str
+
+
 class Alert(Struct, frozen=True, array_like=True, tag=True):
     """A tenant's day is nearly spent."""
 
@@ -225,6 +247,9 @@ Message: TypeAlias = (
     | Hold
     | Settle
     | Return
+    | Keep
+    | Find
+    | Forget
     | Alert
     | Query
     | Scrape
