@@ -312,3 +312,10 @@ class StoreFailed(Unavailable):
 
     code = "ledger_unavailable"
     should_retry = False
+
+
+class GatewayUnreachable(Unavailable):
+    """A client has no connection to its gateway, or has lost it, or something else answers there."""
+
+    code = "gateway_unreachable"
+    retryable = True
