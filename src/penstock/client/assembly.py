@@ -54,7 +54,7 @@ def _merge(whole: dict[str, Any], delta: dict[str, Any]) -> None:
         said: Any = whole.get(name)
         if value is None:
             continue
-        if name == "tool_calls" and isinstance(value, list):
+        if name == "tool_calls":
             whole[name] = _with_parts(said or [], value)
         elif isinstance(said, dict) and isinstance(value, dict):
             _merge(said, value)
@@ -64,11 +64,11 @@ def _merge(whole: dict[str, Any], delta: dict[str, Any]) -> None:
             whole[name] = value
 
 
-def _with_parts(calls: list[dict[str, Any]], parts: list[Any]) -> list[dict[str, Any]]:
+def _with_parts(calls: list[dict[str, Any]], parts: Any) -> list[dict[str, Any]]:
     """Each part says by ``index`` which call it belongs to; one that does not is a call of its own."""
+    if not isinstance(parts, list) or not all(isinstance(part, dict) for part in parts):
+        raise UpstreamMalformed("The stream holds a tool call that is none.")
     for part in parts:
-        if not isinstance(part, dict):
-            raise UpstreamMalformed("The stream holds a tool call that is none.")
         index = part.get("index")
         call = None if index is None else next((call for call in calls if call.get("index") == index), None)
         if call is None:

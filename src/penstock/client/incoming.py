@@ -29,39 +29,32 @@ class Incoming:
     # --- the gateway's side ---
 
     def body_received(self, data: bytes) -> None:
-        """Turn one read into one push."""
+        """Turn one read into one push; what stands behind an error is not read."""
         *lines, self._rest = (self._rest + data).split(b"\n")
-        if len(self._rest) > _MOST_LINE_BYTES:
-            self._lose("The gateway sent a stream event that is larger than this client takes.")
-            return
         events: list[Event] = []
-        error = None
-        for line in lines:
-            if line.startswith(_ERROR) and (error := read_error(line[len(_DATA) :])):
-                break
-            if line == _DONE:
-                self._done = True
-            elif line.startswith(_DATA):
-                events.append(Event(line, "openai", "delta"))
-            elif line.startswith(_COMMENT) and self.told is not None:
-                name, _, value = line[len(_COMMENT) :].partition(_COMMENT)
-                note(self.told, ((name, value),))
+        try:
+            for line in lines:
+                self._read(line, events)
+            if len(self._rest) > _MOST_LINE_BYTES:
+                raise GatewayUnreachable("The gateway sent a stream event that is larger than this client takes.")
+        except PenstockError as error:
+            self.answer.feed(events)
+            self._break(error)
+            return
         if events:
             self.answer.feed(events)
-        if error is not None:
-            self._break(error)
 
     def body_ended(self) -> None:
         """It is whole if the gateway has said so."""
         if self._done:
             self.answer.end(END)
         else:
-            self._lose("The gateway ended the stream before the answer was complete.")
+            self._break(GatewayUnreachable("The gateway ended the stream before the answer was complete."))
 
     def body_failed(self, error: Exception) -> None:
         """The connection broke."""
         del error
-        self._lose("The connection to the gateway broke before the answer was complete.")
+        self._break(GatewayUnreachable("The connection to the gateway broke before the answer was complete."))
 
     # --- the answer's side ---
 
@@ -83,8 +76,16 @@ class Incoming:
 
     # --- within ---
 
-    def _lose(self, message: str) -> None:
-        self._break(GatewayUnreachable(message))
+    def _read(self, line: bytes, events: list[Event]) -> None:
+        if line.startswith(_ERROR) and (error := read_error(line[len(_DATA) :])):
+            raise error
+        if line == _DONE:
+            self._done = True
+        elif line.startswith(_DATA):
+            events.append(Event(line, "openai", "delta"))
+        elif line.startswith(_COMMENT) and self.told is not None:
+            name, _, value = line[len(_COMMENT) :].partition(_COMMENT)
+            note(self.told, ((name, value),))
 
     def _break(self, error: PenstockError) -> None:
         self.answer.end(Outcome("error", error))

@@ -109,8 +109,10 @@ def _headers(asks: Asks) -> dict[bytes, bytes]:
     }
     headers = {f"x-penstock-{name}".encode(): value.encode() for name, value in said.items() if value}
     headers[b"x-penstock-explain"] = b"1"
-    wrong = read_asks(headers).invalid
-    if wrong is not None:
-        name = (wrong.param or "").removeprefix("x-penstock-")
-        raise InvalidParameter(wrong.message.replace("x-penstock-", ""), param=name)
+    read = read_asks(headers)
+    if read.invalid is not None:
+        name = (read.invalid.param or "").removeprefix("x-penstock-")
+        raise InvalidParameter(read.invalid.message.replace("x-penstock-", ""), param=name)
+    if read.tags != tags:  # a comma in one makes two
+        raise InvalidParameter("tags must hold no comma, and their names no equals sign.", param="tags")
     return headers
