@@ -365,3 +365,24 @@ async def test_a_reader_that_falls_behind_loses_nothing(client: Client) -> None:
     first = await anext(stream)
     await asyncio.sleep(0.05)
     assert first + await read(stream) == (await client.generate(question, model="small")).text
+
+
+# --- without an event loop ---
+
+
+async def test_code_without_a_loop_asks_alike(whole: Whole) -> None:
+    def program() -> None:
+        address = f"http://127.0.0.1:{whole.served.port}"
+        with Client.connect(address, api_key=KEYS["acme"]).blocking() as client:
+            assert client.generate(HELLO, model="small").text == SAID
+            stream = client.stream(HELLO, model="small")
+            assert "".join(stream) == stream.result.text == SAID
+            with client.stream(HELLO * 50, model="paced") as half:
+                assert next(half)
+            with pytest.raises(ModelNotFound):
+                client.generate(HELLO, model="nobody")
+        with pytest.raises(Unavailable):
+            client.generate(HELLO, model="small")
+
+    await asyncio.to_thread(program)
+    assert await whole.left() == {}

@@ -178,6 +178,16 @@ async def test_its_files_are_its_users_alone(config: Path) -> None:
     assert set(modes.values()) == {0}
 
 
+def test_code_without_a_loop_runs_one_too(config: Path) -> None:
+    with opened(config).blocking() as client:
+        assert client.generate("Hello", model="small").provider == "sim"
+        for _ in client.stream("Hello " * 100, model="paced"):
+            break
+    with pytest.raises(UnknownTenant), opened(config, "nobody").blocking():
+        """Never comes."""
+    assert [thread.name for thread in threading.enumerate() if thread.name == "penstock-llm"] == []
+
+
 def test_importing_the_package_loads_neither_gateway_nor_client() -> None:
     program = "import sys, penstock; print([name for name in sys.modules if name.startswith('penstock.')])"
     ran = subprocess.run(

@@ -6,6 +6,7 @@ inside.py      the gateway in this process                     (app/embedded.py 
 remote.py      the gateway over HTTP                            (failures.py: its errors, as the classes they were)
 told.py        an answer and what was told of it, as a ``Generation``
 stream.py      a streamed answer, part by part                  (assembly.py puts the whole together)
+blocking.py    both for code without an event loop
 flights.py     every call ends in time, or when the client is closed
 """
 

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Self, TypeAlias, Unpack
 
+from penstock.client.blocking import BlockingClient
 from penstock.client.flights import Flights
 from penstock.client.question import Asks, compose_question
 from penstock.client.stream import Stream
@@ -82,6 +83,10 @@ class Client:
         way, flights = self._way()
         question = compose_question(prompt, asks, stream=True)
         return Stream(lambda: way.ask(question), flights, question.timeout_s)
+
+    def blocking(self) -> BlockingClient:
+        """This client, not opened yet, for code without an event loop: open that one with ``with``."""
+        return BlockingClient(self)
 
     def _way(self) -> tuple[Way, Flights]:
         if self._opened is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from penstock.core.answer import Answer, Outcome
@@ -61,10 +62,12 @@ class Flights:
             stream.end(Outcome("error", _closed()))
         self._landed.clear()
         for limit in self._limits:
-            limit.reschedule(0.0)
+            if not limit.expired():
+                limit.reschedule(0.0)
         if self._limits:
-            async with asyncio.timeout(_LANDING_S):
-                await self._landed.wait()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LANDING_S):
+                    await self._landed.wait()
 
     def _why(self, timeout_s: float) -> PenstockError:
         return _closed() if self._closed else _late(timeout_s)

@@ -19,6 +19,7 @@ from penstock.core.call import Trail
 from penstock.core.errors import GatewayUnreachable, UpstreamError
 from penstock.core.ports import Endpoint, HttpResponse, Origin, Send
 from penstock.transport import HttpTransport, Proxies
+from penstock.transport.message import RequestHead
 
 # A gateway bounds what a provider may send; this is against what is no gateway.
 _MOST_BYTES = 256 * 1024 * 1024
@@ -34,8 +35,7 @@ class Remote:
     def at(cls, url: str, api_key: str | None, ca_file: str | None) -> Callable[[], AbstractAsyncContextManager[Way]]:
         """How the gateway at ``url`` is opened. Raises ``ValueError`` for an URL or a key that cannot be used."""
         endpoint = _endpoint(url, api_key)
-        # What it would refuse, a line end in the key for one, is told now.
-        HttpTransport().bind(endpoint)
+        RequestHead(endpoint)  # what it would refuse, a line end in the key for one, is told now
         return partial(cls._open, endpoint, ca_file)
 
     @classmethod
