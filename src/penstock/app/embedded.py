@@ -13,8 +13,7 @@ from penstock.app.environment import Config, proxies
 from penstock.app.gateway import RunningGateway
 from penstock.app.owned import LocalControl, working
 from penstock.app.works import VERSION
-from penstock.core.errors import StoreFailed
-from penstock.stores.lock import StoreTaken
+from penstock.core.errors import StoreTaken
 from penstock.telemetry.logs import redact
 
 _OURS = 0o600
@@ -42,7 +41,7 @@ async def embedded(path: Path, store_url: str | None) -> AsyncIterator[RunningGa
                 gateway.draining = True
                 owned.record("gateway_stopped", version=VERSION)
     except StoreTaken as error:
-        raise StoreFailed(
+        raise StoreTaken(
             f"{error.message} From Python: ask the gateway that has it, with Client.connect, or give `store_url`."
         ) from None
 

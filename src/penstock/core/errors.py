@@ -314,6 +314,12 @@ class StoreFailed(Unavailable):
     should_retry = False
 
 
+class StoreTaken(StoreFailed):
+    """Another process has the store."""
+
+    code = "store_taken"
+
+
 class GatewayUnreachable(Unavailable):
     """A client has no connection to its gateway, or has lost it, or something else answers there."""
 

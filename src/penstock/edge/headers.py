@@ -44,7 +44,8 @@ def answer_lines(call: Call, answer: Answer) -> bytes:
     lines = _trace(call)
     if trail.rate is not None:
         lines += _rate(trail.rate)
-    return b"%bx-penstock-overhead-ms: %.2f\r\n%b" % (lines, _overhead_ms(trail), _facts(call, answer))
+    lines += b"x-penstock-overhead-ms: %.2f\r\n" % _overhead_ms(trail)
+    return lines + _facts(call, answer)
 
 
 def closing_lines(call: Call, answer: Answer) -> bytes:

@@ -6,11 +6,7 @@ import fcntl
 import os
 from pathlib import Path
 
-from penstock.core.errors import StoreFailed
-
-
-class StoreTaken(StoreFailed):
-    """Another process has the store."""
+from penstock.core.errors import StoreTaken
 
 
 class ProcessLock:
