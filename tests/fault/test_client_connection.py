@@ -135,6 +135,21 @@ async def test_calls_share_a_connection(client: Client, upstream: Upstream) -> N
     assert upstream.asked[0].headers["authorization"] == "Bearer sk-test"
 
 
+async def a_whole_stream(_: Upstream, __: Asked, writer: Any) -> None:
+    writer.write(STREAM_HEAD)
+    await send(writer, EVENT + END)
+    writer.write(b"0\r\n\r\n")
+
+
+async def test_a_stream_that_has_ended_leaves_its_connection_to_the_next(client: Client, upstream: Upstream) -> None:
+    upstream.reply = a_whole_stream
+    for _ in range(3):
+        stream = client.stream("Hello", model="chat")
+        assert [part async for part in stream] == ["half"]
+        assert (stream.result.model, stream.result.cost_usd) == ("large", 0.000012)
+    assert (upstream.connections, len(upstream.asked)) == (1, 3)
+
+
 @pytest.mark.parametrize(
     ("path", "asked"),
     [("", "/v1"), ("/", "/v1"), ("/v1", "/v1"), ("/v1/", "/v1"), ("/llm", "/llm/v1"), ("/llm/v1/", "/llm/v1")],
