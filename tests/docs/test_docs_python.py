@@ -6,6 +6,8 @@ import inspect
 import re
 
 import penstock.llm
+from penstock import Client
+from penstock.client import Asks
 from penstock.llm import LLM, Generation, LLMError, LLMFactory
 from support.documents import codes, read, rows
 
@@ -14,6 +16,18 @@ PAGE = read("docs/python.md")
 
 def table(head: str) -> list[list[str]]:
     return rows(PAGE.partition(f"\n## {head}\n")[2].partition("\n## ")[0])
+
+
+def test_every_argument_of_a_client_is_documented() -> None:
+    section = PAGE.partition("\n### What may be asked\n")[2].partition("\n### ")[0]
+    assert sorted(name for row in rows(section) for name in codes(row[0])) == sorted(Asks.__annotations__)
+
+
+def test_every_method_of_a_client_is_documented() -> None:
+    section = PAGE.partition("\n## A gateway from Python\n")[2].partition("\n### ")[0]
+    stated = {code.removeprefix("await ").partition("(")[0] for row in rows(section) for code in codes(row[0])}
+    members = {name for name, member in inspect.getmembers(Client, inspect.isroutine) if not name.startswith("_")}
+    assert stated == members
 
 
 def test_every_option_is_documented_in_its_place() -> None:
@@ -28,7 +42,7 @@ def test_every_method_is_documented() -> None:
 
 
 def test_every_fact_of_an_answer_is_documented() -> None:
-    facts = {*Generation.__struct_fields__, "raw"}
+    facts = {*Generation.__struct_fields__, "raw", "message", "tool_calls"}
     assert set(codes(table("Methods")[0][1])) == facts | {"Generation"}
 
 

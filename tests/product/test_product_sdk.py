@@ -102,6 +102,16 @@ def test_a_stream_has_chunks_one_finish_then_usage_when_asked(client: OpenAI) ->
     assert {chunk.model for chunk in chunks} == {"chat"}
 
 
+def test_an_explained_stream_is_like_any_other_to_the_sdk(client: OpenAI) -> None:
+    plain = list(client.chat.completions.create(model="small", messages=HELLO, stream=True))
+    explained = list(
+        client.chat.completions.create(
+            model="small", messages=HELLO, stream=True, extra_headers={"x-penstock-explain": "1"}
+        )
+    )
+    assert [chunk.choices for chunk in explained] == [chunk.choices for chunk in plain]
+
+
 def test_a_stream_whose_client_did_not_ask_has_no_usage(client: OpenAI) -> None:
     chunks = list(client.chat.completions.create(model="small", messages=HELLO, stream=True))
     assert all(chunk.usage is None and chunk.choices for chunk in chunks)

@@ -34,7 +34,7 @@ class Whole:
     ) -> None:
         self.served = served
         self.log = log
-        self._gateway = gateway
+        self.gateway = gateway
         self._owned = owned
         self._works = works
         self._tasks = asyncio.all_tasks()
@@ -68,11 +68,11 @@ class Whole:
     async def _left(self) -> dict[str, Any]:
         billed = sum(event["cost_nano_usd"] for event in await self.events())
         state = {
-            "calls in flight": self._gateway.calls_in_flight,
+            "calls in flight": self.gateway.calls_in_flight,
             "calls in flight by tenant": sum(self._owned.admissions.in_flight.values()),
             "calls in bulkheads": sum(self._works.totals().bulkheads.values()),
             "money held": self._owned.budgets.spent_nano_usd("acme") - billed,
-            "tasks": asyncio.all_tasks() - self._tasks,
+            "tasks": asyncio.all_tasks() - self._tasks - {asyncio.current_task()},
             "errors logged": '"level": "error"' in self.log.getvalue() or "Traceback" in self.log.getvalue(),
         }
         return {name: value for name, value in state.items() if value}

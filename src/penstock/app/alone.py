@@ -10,11 +10,11 @@ from penstock.app.compose import compose
 from penstock.app.environment import Config, proxies
 from penstock.app.gateway import RunningGateway
 from penstock.app.listening import bind, doors, shown
-from penstock.app.owned import LocalControl, OwnedStore
+from penstock.app.owned import LocalControl, OwnedStore, working
 from penstock.app.reloading import Reloader
 from penstock.app.server import Server
 from penstock.app.works import VERSION, Works
-from penstock.config import Settings, load_pepper
+from penstock.config import Settings
 from penstock.telemetry.logs import Logger
 
 
@@ -22,16 +22,8 @@ async def serve_alone(config: Config, settings: Settings, logger: Logger) -> Non
     """Serve until SIGTERM or SIGINT. Raises ``ConfigError`` and ``StoreFailed`` before anything is served."""
     # The address comes first: whoever starts a second gateway by mistake is told of it before any store is touched.
     with bind(settings.server.host, settings.server.port) as listener:
-        pepper = load_pepper(settings)
-        owned = await OwnedStore.open(settings, pepper, logger)
-        try:
-            works = Works(settings, pepper, owned, logger, proxies(config.env, logger))
-            try:
-                await _serve_on(listener, config, settings, owned, works)
-            finally:
-                await works.aclose()
-        finally:
-            await owned.aclose()
+        async with working(settings, logger, proxies(config.env, logger)) as (owned, works):
+            await _serve_on(listener, config, settings, owned, works)
     logger.info("stopped")
 
 

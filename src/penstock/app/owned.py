@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 
 from penstock.app.views import shown
 from penstock.app.works import VERSION, Works, shelf_bounds
-from penstock.config import Settings, subkey
+from penstock.config import Settings, load_pepper, subkey
 from penstock.core.errors import StoreFailed
 from penstock.core.policy import Policy
 from penstock.core.ports import AuditPage, AuditQuery, Fault
@@ -21,6 +23,7 @@ from penstock.stores.sqlite_shelf import SqliteShelf
 from penstock.telemetry import Gauges, QuotaUse
 from penstock.telemetry.logs import Logger
 from penstock.tenancy import tenant_window
+from penstock.transport import Proxies
 
 
 class OwnedStore:
@@ -149,6 +152,21 @@ class LocalControl:
 
     async def spread_fault(self, provider: str, fault: Fault | None) -> None:
         """Nobody else needs to know."""
+
+
+@asynccontextmanager
+async def working(settings: Settings, logger: Logger, proxies: Proxies) -> AsyncIterator[tuple[OwnedStore, Works]]:
+    """Store and works of a gateway that is one process. Raises ``ConfigError`` and ``StoreFailed``."""
+    pepper = load_pepper(settings)
+    owned = await OwnedStore.open(settings, pepper, logger)
+    try:
+        works = Works(settings, pepper, owned, logger, proxies)
+        try:
+            yield owned, works
+        finally:
+            await works.aclose()
+    finally:
+        await owned.aclose()
 
 
 def _sweep_failed(logger: Logger, error: StoreFailed) -> None:

@@ -318,3 +318,16 @@ class StoreFailed(Unavailable):
 
     code = "ledger_unavailable"
     should_retry = False
+
+
+class StoreTaken(StoreFailed):
+    """Another process has the store."""
+
+    code = "store_taken"
+
+
+class GatewayUnreachable(Unavailable):
+    """A client has no connection to its gateway, or has lost it, or something else answers there."""
+
+    code = "gateway_unreachable"
+    retryable = True

@@ -35,26 +35,35 @@ _ANSWER = _lines(
     b"x-penstock-provider: %b",
     b"x-penstock-attempts: %d",
     b"x-penstock-fallback: %b",
-    b"x-penstock-overhead-ms: %.2f",
 )
 
 
 def answer_lines(call: Call, answer: Answer) -> bytes:
-    """Everything an answer's head says. The cost of a stream is not known yet, so it is left out there."""
+    """Everything an answer's head says. The cost of a stream is not known before its end, so it is left out there."""
     trail = call.trail
     lines = _trace(call)
     if trail.rate is not None:
         lines += _rate(trail.rate)
-    lines += _ANSWER % (
+    lines += b"x-penstock-overhead-ms: %.2f\r\n" % _overhead_ms(trail)
+    return lines + _facts(call, answer)
+
+
+def closing_lines(call: Call, answer: Answer) -> bytes:
+    """What a stream's head said, as it stands now that the stream has ended: comments, which its readers pass over."""
+    return b"".join([b": %b\n" % line for line in _facts(call, answer).split(b"\r\n")[:-1]]) + b"\n"
+
+
+def _facts(call: Call, answer: Answer) -> bytes:
+    trail = call.trail
+    lines = _ANSWER % (
         _safe(trail.model),
         _safe(trail.provider),
         len(trail.attempts),
         b"true" if trail.fallback_used else b"false",
-        _overhead_ms(trail),
     )
     if trail.cache:
         lines += b"x-penstock-cache: %b\r\n" % trail.cache.encode()
-    if answer.body is not None and not trail.unpriced:
+    if (answer.body is not None or answer.outcome is not None) and not trail.unpriced:
         lines += b"x-penstock-cost-usd: %d.%09d\r\n" % divmod(trail.cost_nano_usd, _NANO)
     if trail.degraded:
         lines += b"x-penstock-degraded: true\r\n"
@@ -125,7 +134,7 @@ def _explanation(trail: Trail) -> bytes:
     lines = b""
     decision = trail.why
     if decision is not None:
-        told = msgspec.structs.asdict(decision) | {"attempts": trail.attempts}
+        told = msgspec.structs.asdict(decision) | {"attempts": trail.attempts, "usage": trail.usage}
         lines += b"x-penstock-decision: %b\r\n" % _ascii_json(told)
     marks_s = trail.marks
     if marks_s:

@@ -5,7 +5,7 @@ llm.py         what is asked of it, and its fallback: the same handlers as in th
 site.py        one model at one place, with connections of each event loop that asks
 request.py     a prompt becomes a ``Call``
 generation.py  an answer, and how it came about
-text_stream.py a stream as a program reads it; text_parts.py the parts of its answer
+text_stream.py a stream as a program reads it; text_parts.py the parts of its answer (inbox.py)
 loop_thread.py the event loop of callers that have none
 """
 

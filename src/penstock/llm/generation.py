@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from msgspec import Struct
 
 from penstock.core.answer import Answer
 from penstock.core.call import Attempt, Call, Usage
+from penstock.core.plan import Decision
 from penstock.llm.site import Site
 from penstock.tenancy.bill import used_and_cost
 
 
 class Generation(Struct, frozen=True, kw_only=True):
-    """One answer: a whole one, or what was read of a stream.
+    """One answer, of an LLM or a gateway: a whole one, or what was read of a stream.
 
     ``model`` and ``provider`` are those that answered. ``cost_usd`` is that of all ``attempts``, for what has lost a
-    race is billed too; ``None`` where the price of one of them was not given. ``degraded`` is set for the fixed text of
-    ``degrade``. ``finish_reason`` is ``None`` where the provider gave none: a stream that broke off, or was closed before.
-    ``body`` is the completion as the provider sent it, with the name of the LLM that answered as its model; a stream has
-    none.
+    race is billed too; ``None`` where the price of one of them was not given. ``degraded`` is set for a smaller model or
+    a fixed text in place of what was asked for. ``finish_reason`` is ``None`` where the provider gave none: a stream that
+    broke off, or was closed before. ``body`` is the completion as the provider sent it, with the name that was asked for
+    as its model; a stream of an LLM has none, one of a gateway is put together.
+
+    A gateway says more: ``cache`` is ``hit`` or ``miss`` where its cache was asked, ``decision`` is why this model,
+    and by ``request_id`` its log and audit events know the call.
     """
 
     text: str
@@ -34,12 +38,28 @@ class Generation(Struct, frozen=True, kw_only=True):
     degraded: bool
     finish_reason: str | None
     body: bytes
+    request_id: str
+    cache: Literal["", "hit", "miss"] = ""
+    decision: Decision | None = None
 
     @property
     def raw(self) -> dict[str, Any]:
-        """``body``, decoded: tool calls, further choices, what a provider adds."""
+        """``body``, decoded: further choices, what a provider adds; empty where there is no body."""
         decoded: dict[str, Any] = msgspec.json.decode(self.body or b"{}")
         return decoded
+
+    @property
+    def message(self) -> dict[str, Any]:
+        """The model's message, as it stands in the messages of the next question."""
+        if not self.body:
+            return {"role": "assistant", "content": self.text}
+        said: dict[str, Any] = self.raw["choices"][0]["message"]
+        return said
+
+    @property
+    def tool_calls(self) -> list[dict[str, Any]]:
+        """The tools that the model wants called, as chat completions say it; none, most often."""
+        return self.message.get("tool_calls") or []
 
 
 def generation_of(call: Call, answer: Answer, sites: Mapping[str, Site], text: str) -> Generation:
@@ -58,4 +78,5 @@ def generation_of(call: Call, answer: Answer, sites: Mapping[str, Site], text: s
         degraded=trail.degraded,
         finish_reason=answer.finish_reason,
         body=answer.body or b"",
+        request_id=call.request_id,
     )

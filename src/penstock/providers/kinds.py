@@ -5,10 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from penstock.core.ports import Transport
-from penstock.providers.anthropic.adapter import BASE_URL as ANTHROPIC_URL
-from penstock.providers.anthropic.adapter import Anthropic
-from penstock.providers.gemini.adapter import BASE_URL as GEMINI_URL
-from penstock.providers.gemini.adapter import Gemini
 from penstock.providers.hosted import Hosted
 from penstock.providers.openai_compatible import OpenAICompatible
 from penstock.providers.table import ROWS
@@ -16,8 +12,8 @@ from penstock.providers.table import ROWS
 # With the address that each has by itself: "" needs none, ``None`` wants one given.
 KINDS: Mapping[str, str | None] = {
     "simulated": "",
-    "anthropic": ANTHROPIC_URL,
-    "gemini": GEMINI_URL,
+    "anthropic": "https://api.anthropic.com/v1",
+    "gemini": "https://generativelanguage.googleapis.com/v1beta",
     **{name: row.base_url for name, row in ROWS.items()},
 }
 
@@ -27,8 +23,13 @@ def connect(kind: str, name: str, *, base_url: str | None, api_key: str | None, 
 
     Raises ``ValueError`` for an address or a key that cannot be used, and ``KeyError`` for a kind that is not hosted.
     """
+    base_url = base_url or KINDS[kind]
     if kind == "anthropic":
+        from penstock.providers.anthropic.adapter import Anthropic  # noqa: PLC0415 - who has no such provider is spared
+
         return Anthropic(name, base_url=base_url, api_key=api_key, transport=transport)
     if kind == "gemini":
+        from penstock.providers.gemini.adapter import Gemini  # noqa: PLC0415 - who has no such provider is spared
+
         return Gemini(name, base_url=base_url, api_key=api_key, transport=transport)
     return OpenAICompatible(name, ROWS[kind], base_url=base_url, api_key=api_key, transport=transport)

@@ -6,13 +6,13 @@ import fcntl
 import os
 from pathlib import Path
 
-from penstock.core.errors import StoreFailed
+from penstock.core.errors import StoreTaken
 
 
 class ProcessLock:
     """An advisory lock on ``path``, held until ``release`` or the end of the process, however it ends.
 
-    The file names the process that holds it. Raises ``StoreFailed`` when another one does.
+    The file names the process that holds it. Raises ``StoreTaken`` when another one does.
     """
 
     def __init__(self, path: Path) -> None:
@@ -23,7 +23,7 @@ class ProcessLock:
             # Empty when that process has only just begun.
             holder = os.pread(self._descriptor, 20, 0).decode("ascii", "replace").strip()
             os.close(self._descriptor)
-            raise StoreFailed(
+            raise StoreTaken(
                 f"Another penstock process{f' ({holder})' if holder.isdigit() else ''} has {path}: stop it, or give "
                 "this one a `store.url` of its own."
             ) from error

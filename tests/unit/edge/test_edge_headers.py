@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penstock.core.answer import Answer
-from penstock.core.call import Attempt, Call, RateState, Trail
+from penstock.core.answer import END, Answer
+from penstock.core.call import Attempt, Call, RateState, Trail, Usage
 from penstock.core.errors import InvalidRequest, PenstockError, RateLimited, Unauthenticated
 from penstock.core.plan import Decision, Exclusion
-from penstock.edge.headers import answer_lines, duration, error_lines, header_fields
+from penstock.edge.headers import answer_lines, closing_lines, duration, error_lines, header_fields
 from support.calls import complete_answer, make_call
 
 
@@ -62,6 +62,18 @@ def test_an_answer_says_who_made_it_and_at_what_price() -> None:
 
 def test_a_stream_does_not_claim_a_cost() -> None:
     assert b"x-penstock-cost-usd" not in dict(answer_headers(make_call(), Answer("openai")))
+
+
+def test_a_stream_that_has_ended_tells_again_what_its_head_could_not_know() -> None:
+    facts = trail(decision=Decision("chat", "route", ("a",)), cost_nano_usd=12_000, usage=Usage(3, 5))
+    call, answer = make_call(trail=facts, explain=True), Answer("openai")
+    answer.close(END)
+    *lines, blank, rest = closing_lines(call, answer).split(b"\n")
+    assert (blank, rest) == (b"", b"")
+    assert all(line.startswith(b": ") for line in lines)  # a comment, to whoever reads events
+    told = dict(header_fields(b"".join(line[2:] + b"\r\n" for line in lines)))
+    assert told[b"x-penstock-cost-usd"] == b"0.000012000"
+    assert msgspec.json.decode(told[b"x-penstock-decision"])["usage"]["output_tokens"] == 5
 
 
 def test_the_decision_and_the_stage_times_are_told_on_request_only() -> None:

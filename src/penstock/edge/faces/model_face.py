@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from random import getrandbits
 from time import monotonic
 
@@ -16,7 +17,7 @@ from penstock.core.ports import Clock, Gateway
 from penstock.dialects.openai.request import ChatRequest
 from penstock.edge.asks import read_asks, read_key, read_request_id
 from penstock.edge.faults import fault, log_fault
-from penstock.edge.headers import answer_lines, error_lines
+from penstock.edge.headers import answer_lines, closing_lines, error_lines
 from penstock.edge.http1.face import Reply, StreamReply
 from penstock.edge.http1.head import Head
 
@@ -99,7 +100,7 @@ class ModelFace:
 
     async def answer(self, head: Head, ticket: Identity, body: bytes) -> Reply | StreamReply:
         """Read the body, pass the call along the pipeline, and dress its answer or error."""
-        call = self._call(head.headers, ticket, body)
+        call = self.compose(head.headers, ticket, body)
         try:
             answer = await self._gateway.answer(call)
         except PenstockError as error:
@@ -117,18 +118,8 @@ class ModelFace:
             answer.close(CANCEL)
             raise
 
-    def render_error(self, error: PenstockError, head: Head) -> Reply:
-        """An error that came before there was a call."""
-        request_id = read_request_id(head.headers) or self._new_id()
-        lines = b"%bx-request-id: %b\r\n%b" % (_JSON, request_id.encode(), error_lines(error))
-        manner = self._manner
-        return Reply(error.status, lines + _id_line(manner, request_id), manner.error_body(error, request_id))
-
-    def render_broken_stream(self, error: PenstockError) -> bytes:
-        """An event that the SDKs raise as an error; no ``tail`` follows it."""
-        return self._manner.error_event(error)
-
-    def _call(self, headers: dict[bytes, bytes], identity: Identity, body: bytes) -> Call:
+    def compose(self, headers: dict[bytes, bytes], identity: Identity, body: bytes) -> Call:
+        """A request as the pipeline takes it; what is wrong with it is for the pipeline to tell."""
         call_id = self._new_id()
         asks = read_asks(headers)
         manner = self._manner
@@ -167,6 +158,17 @@ class ModelFace:
             invalid=invalid,
         )
 
+    def render_error(self, error: PenstockError, head: Head) -> Reply:
+        """An error that came before there was a call."""
+        request_id = read_request_id(head.headers) or self._new_id()
+        lines = b"%bx-request-id: %b\r\n%b" % (_JSON, request_id.encode(), error_lines(error))
+        manner = self._manner
+        return Reply(error.status, lines + _id_line(manner, request_id), manner.error_body(error, request_id))
+
+    def render_broken_stream(self, error: PenstockError) -> bytes:
+        """An event that the SDKs raise as an error; no ``tail`` follows it."""
+        return self._manner.error_event(error)
+
     def _refuse(self, call: Call, error: PenstockError) -> Reply:
         manner = self._manner
         lines = _JSON + error_lines(error, call) + _id_line(manner, call.request_id)
@@ -176,7 +178,8 @@ class ModelFace:
         body, manner = answer.body, self._manner
         lines = answer_lines(call, answer) + _id_line(manner, call.request_id)
         if body is None:
-            return StreamReply(200, _STREAM + lines, answer, tail=manner.tail)
+            closing = partial(closing_lines, call, answer) if call.explain else None
+            return StreamReply(200, _STREAM + lines, answer, tail=manner.tail, closing=closing)
         return Reply(200, _JSON + lines, body)
 
 

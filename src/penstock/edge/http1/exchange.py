@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from penstock.core.answer import DISCONNECT, Answer, Event, Outcome
@@ -105,6 +105,7 @@ class FaceExchange:
         "_answer",
         "_body",
         "_chunked",
+        "_closing",
         "_face",
         "_head",
         "_room",
@@ -134,6 +135,7 @@ class FaceExchange:
         self._taken_bytes = 0
         self._stream_head = b""
         self._tail = b""
+        self._closing: Callable[[], bytes] | None = None
         self._task: asyncio.Task[None] | None = None
         self._answer: Answer | None = None
 
@@ -231,7 +233,7 @@ class FaceExchange:
             return
         self.keep_alive = self.keep_alive and self._chunked
         self._answer = answer
-        self._tail = reply.tail
+        self._tail, self._closing = reply.tail, reply.closing
         self._stream_head = self._wire.stream_head(reply, keep_alive=self.keep_alive, chunked=self._chunked)
         answer.attach(self)
         if self._stream_head:
@@ -252,7 +254,7 @@ class FaceExchange:
         self._answer = None
         self._give_back()
         if outcome.kind == "end":
-            last = self._tail
+            last = self._tail if self._closing is None else self._closing() + self._tail
         elif outcome.error is not None:
             last = self._face.render_broken_stream(outcome.error)
         else:

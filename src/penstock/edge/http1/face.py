@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 from msgspec import Struct
@@ -21,12 +21,16 @@ class Reply(Struct, frozen=True):
 
 
 class StreamReply(Struct, frozen=True):
-    """A response whose body is an answer's stream, with ``tail`` behind a clean end and nothing else."""
+    """A response whose body is an answer's stream, with ``tail`` behind a clean end and nothing else.
+
+    ``closing`` gives what stands before the tail, once the answer has ended.
+    """
 
     status: int
     lines: bytes
     answer: Answer
     tail: bytes = b""
+    closing: Callable[[], bytes] | None = None
 
 
 class Face(Protocol):

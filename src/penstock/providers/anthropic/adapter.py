@@ -20,7 +20,6 @@ from penstock.providers.relay import StreamReader
 from penstock.providers.translated import translations
 from penstock.providers.way import Way
 
-BASE_URL = "https://api.anthropic.com/v1"
 _PATH = "/messages"
 # The one that there is (platform.claude.com/docs/en/api/versioning, 2026-11-21).
 _VERSION = (("anthropic-version", "2023-06-01"),)
@@ -30,9 +29,7 @@ class Anthropic(Hosted):
     """One account at Anthropic, or at a service that speaks its API. Raises ``ValueError`` as ``Account`` does."""
 
     def __init__(self, name: str, *, base_url: str | None, api_key: str | None, transport: Transport) -> None:
-        super().__init__(
-            Account(name, base_url or BASE_URL, transport, auth="x-api-key", api_key=api_key, headers=_VERSION)
-        )
+        super().__init__(Account(name, base_url, transport, auth="x-api-key", api_key=api_key, headers=_VERSION))
 
     def ways(self, target: Target) -> Mapping[Dialect, Way]:
         """Messages pass as they are; other dialects are translated."""

@@ -15,14 +15,12 @@ from penstock.providers.hosted import Hosted
 from penstock.providers.translated import translations
 from penstock.providers.way import Way
 
-BASE_URL = "https://generativelanguage.googleapis.com/v1beta"
-
 
 class Gemini(Hosted):
     """One account at the Gemini API. Raises ``ValueError`` as ``Account`` does."""
 
     def __init__(self, name: str, *, base_url: str | None, api_key: str | None, transport: Transport) -> None:
-        super().__init__(Account(name, base_url or BASE_URL, transport, auth="x-goog-api-key", api_key=api_key))
+        super().__init__(Account(name, base_url, transport, auth="x-goog-api-key", api_key=api_key))
 
     def ways(self, target: Target) -> Mapping[Dialect, Way]:
         """Nobody calls in Gemini's dialect: all is translated."""
