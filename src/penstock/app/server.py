@@ -21,7 +21,7 @@ from penstock.app.works import VERSION
 from penstock.config import Settings
 from penstock.core.ports import Counters
 from penstock.edge.deferred import Deferred
-from penstock.edge.faces import MANNERS, ModelFace
+from penstock.edge.faces import MANNERS, RESPONSES, ModelFace, ResponsesFace
 from penstock.edge.faces.model_face import new_call_id
 from penstock.edge.http1 import HttpLimits, protocol_factory
 from penstock.edge.http1.connection import Connection
@@ -122,6 +122,7 @@ def _uvicorn_config(settings: Settings, gateway: RunningGateway, counters: Count
         body_s=server.body_timeout_s,
     )
     faces: Any = {(b"POST", manner.endpoint.encode()): ModelFace(gateway, manner) for manner in MANNERS}
+    faces[b"POST", RESPONSES.endpoint.encode()] = ResponsesFace(gateway)
     return uvicorn.Config(
         Probes(gateway, Deferred(partial(_native, gateway, counters)), new_call_id),
         host=server.host,

@@ -184,6 +184,12 @@ class ModelNotFound(InvalidRequest):
     status = 404
 
 
+class PreviousResponseNotFound(InvalidRequest):
+    """The answer that a call would go on from is not kept here for this tenant, or not any more."""
+
+    code = "previous_response_not_found"
+
+
 class RateLimited(PenstockError):
     """Too many requests in the window."""
 

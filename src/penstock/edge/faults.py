@@ -19,3 +19,8 @@ def log_fault(error: Exception, request_id: str) -> None:
 def fault() -> PenstockError:
     """What the caller is told."""
     return PenstockError("The gateway failed. Give the operator the request id in `x-request-id`.")
+
+
+def log_unkept(error: PenstockError, request_id: str) -> None:
+    """Say that an answer, which was given, was not kept: nobody can go on from it."""
+    log.error("the answer to request %s was not kept: %s", request_id, error.message)

@@ -9,6 +9,7 @@ not of it, as at OpenAI (openai 3.54, ``types/responses/response_create_params.p
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import msgspec
 from msgspec import Raw, Struct
@@ -45,6 +46,7 @@ _read_turn = msgspec.json.Decoder(_Turn).decode
 _read_answer = msgspec.json.Decoder(_Answer).decode
 _read_last = msgspec.json.Decoder(_LastEvent).decode
 _read_named = msgspec.json.Decoder(_Named).decode
+_read_item = msgspec.json.Decoder(dict[str, Any]).decode
 _read_raws = msgspec.json.Decoder(list[Raw]).decode
 _read_text = msgspec.json.Decoder(str | None).decode
 
@@ -83,6 +85,21 @@ def turn_of(call: Call, response_body: bytes) -> bytes:
 def turn_id(turn: bytes) -> str:
     """The id of the answer that ends ``turn``."""
     return _read_turn(turn).id
+
+
+def input_of(turn: bytes, response_body: bytes) -> list[dict[str, Any]]:
+    """The items of ``turn`` before the answer which ends it, as the API lists them: each with an id, and text in parts."""
+    said = _read_turn(turn)
+    items = said.items[: len(said.items) - len(_read_answer(response_body).output)]
+    return [_listed(_read_item(raw), f"{said.id}_in_{index}") for index, raw in enumerate(items)]
+
+
+def _listed(item: dict[str, Any], name: str) -> dict[str, Any]:
+    listed = {"id": name, "status": "completed", **item}
+    if isinstance(text := item.get("content"), str):
+        answered = {"type": "output_text", "text": text, "annotations": []}
+        listed["content"] = [answered if item.get("role") == "assistant" else {"type": "input_text", "text": text}]
+    return {"type": "message", **listed} if "role" in item else listed
 
 
 def item_ids(turn: bytes) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from random import getrandbits
 from time import monotonic
@@ -102,7 +102,7 @@ class ModelFace:
         """Read the body, pass the call along the pipeline, and dress its answer or error."""
         call = self.compose(head.headers, ticket, body)
         try:
-            answer = await self._gateway.answer(call)
+            answer = await self.ask(call)
         except PenstockError as error:
             return self._refuse(call, error)
         except Exception as error:  # noqa: BLE001 - known by the call's id, in the log as in the audit
@@ -117,6 +117,10 @@ class ModelFace:
         except BaseException:
             answer.close(CANCEL)
             raise
+
+    def ask(self, call: Call) -> Awaitable[Answer]:
+        """Pass the call along the pipeline."""
+        return self._gateway.answer(call)
 
     def compose(self, headers: dict[bytes, bytes], identity: Identity, body: bytes) -> Call:
         """A request as the pipeline takes it; what is wrong with it is for the pipeline to tell."""

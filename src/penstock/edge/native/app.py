@@ -15,6 +15,7 @@ from penstock.edge.native.health import health_routes
 from penstock.edge.native.models import models_routes
 from penstock.edge.native.operate import audit_routes, debug_routes, metrics_routes
 from penstock.edge.native.pages import page_routes
+from penstock.edge.native.responses import responses_routes
 from penstock.edge.native.schema import describe_app
 from penstock.edge.native.wiring import NATIVE_LIMITS, Wiring
 
@@ -34,7 +35,15 @@ def create_app(
     """
     wiring = Wiring(gateway=gateway, counters=counters, clock=clock, new_id=new_id, limits=limits)
     app = FastAPI(title="Penstock", version=version, docs_url=None, redoc_url=None, redirect_slashes=False)
-    for routes in (models_routes, chat_routes, health_routes, metrics_routes, audit_routes, debug_routes):
+    for routes in (
+        models_routes,
+        responses_routes,
+        chat_routes,
+        health_routes,
+        metrics_routes,
+        audit_routes,
+        debug_routes,
+    ):
         app.include_router(routes(wiring))
     app.include_router(page_routes(app, gateway))
     handle_errors(app, new_id)

@@ -217,3 +217,31 @@ class ModelCards(BaseModel):
 
     object: Literal["list"] = Field(description="Always this.")
     data: list[ModelCard] = Field(description="By name.")
+
+
+class KeptAnswer(BaseModel):
+    """An answer of the Responses API, as it was given."""
+
+    model_config = ConfigDict(extra="allow")
+    id: str = Field(description="By which it is read, removed and gone on from.")
+    object: Literal["response"] = Field(description="Always this.")
+    status: str = Field(description="`completed` or `incomplete`.")
+    output: list[dict[str, Any]] = Field(description="What the model said.")
+
+
+class KeptItems(BaseModel):
+    """What a model read before an answer."""
+
+    object: Literal["list"] = Field(description="Always this.")
+    data: list[dict[str, Any]] = Field(description="Input items, and those of earlier answers.")
+    first_id: str | None = Field(description="The first one's id, where it has one.")
+    last_id: str | None = Field(description="The last one's.")
+    has_more: bool = Field(description="Whether more follow.")
+
+
+class Removed(BaseModel):
+    """A kept answer that is gone."""
+
+    id: str = Field(description="Its id.")
+    object: Literal["response"] = Field(description="Always this.")
+    deleted: Literal[True] = Field(description="Always this.")
