@@ -11,6 +11,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
+from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from penstock.core.call import Call
@@ -122,15 +123,26 @@ async def _unrouted(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - as in _told
     of_data_plane = request.scope["path"] in DATA_PLANE_PATHS and request.method != "POST"
     if error.status_code == MethodNotAllowed.status or of_data_plane:
-        allowed = (error.headers or {}).get("Allow", "POST")
-        if "GET" in allowed:  # ``Guard`` answers HEAD wherever GET is
-            allowed = "GET, HEAD"
+        allowed = "POST" if of_data_plane else _allowed(request)
         response = render(request, MethodNotAllowed(f"This path takes {allowed}."))
         response.headers["allow"] = allowed
         return response
     if error.status_code == NotFound.status:
         return render(request, _no_such_path(request.scope["path"]))
     return render(request, InvalidRequest("The request cannot be served as it is; /docs shows how it should look."))
+
+
+def _allowed(request: Request) -> str:
+    """The methods of all routes with this path; Starlette names those of the first."""
+    methods: set[str] = set()
+    for outer in request.app.router.routes:
+        included = getattr(outer, "original_router", None)  # FastAPI 0.165 keeps a router that was included whole
+        for route in (outer,) if included is None else included.routes:
+            if route.matches(request.scope)[0] is not Match.NONE:
+                methods |= getattr(route, "methods", None) or set()
+    if "GET" in methods:  # ``Guard`` answers HEAD wherever GET is
+        methods.add("HEAD")
+    return ", ".join(sorted(methods)) or "POST"
 
 
 def _no_such_path(path: str) -> NotFound:

@@ -24,7 +24,7 @@ one otherwise, as where a request could not be read to its end."""
 READ_BY_ROUTERS: tuple[type[BaseModel], ...] = (ChatRequest, FaultRequest)
 
 OPEN_PATHS = frozenset({"/health/liveness", "/health/readiness"})
-KEY_ALWAYS = frozenset({"/v1/models", "/v1/models/{model_id}", data_plane.PATH})
+KEY_ALWAYS = frozenset({"/v1/models", "/v1/models/{model_id}", *data_plane.PATHS})
 KEY_NEVER_NEEDED = frozenset({"/health"})
 
 
@@ -38,7 +38,8 @@ def describe_app(app: FastAPI, *, keyless: bool) -> dict[str, Any]:
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
     errors = {str(status): _error(status) for status in data_plane.ERRORS}
-    document["paths"] = {data_plane.PATH: {"post": data_plane.operation(errors)}, **document["paths"]}
+    of_data_plane = {path: {"post": operation} for path, operation in data_plane.operations(errors).items()}
+    document["paths"] = {**of_data_plane, **document["paths"]}
     document["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
     for path, operations in document["paths"].items():
         for operation in operations.values():
