@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from penstock.core.call import Call
 from penstock.core.errors import InvalidRequest, MethodNotAllowed, NotFound, PenstockError
+from penstock.dialects.anthropic import error_body as anthropic_error
 from penstock.dialects.openai import error_body
 from penstock.edge.asks import read_request_id
 from penstock.edge.faces.manners import MANNERS
@@ -71,10 +72,16 @@ def handle_errors(app: FastAPI, new_id: Callable[[], str]) -> None:
     app.add_middleware(Guard, new_id=new_id)
 
 
+def asks_as_anthropic(request: Request) -> bool:
+    """Whether a client of Anthropic's asks, which reads its shapes alone."""
+    return "anthropic-version" in request.headers
+
+
 def render(request: Request, error: PenstockError) -> Response:
     """The error as a response."""
     call: Call | None = getattr(request.state, "call", None)
-    response = Response(error_body(error), error.status, media_type="application/json")
+    told = anthropic_error(error, request_id(request)) if asks_as_anthropic(request) else error_body(error)
+    response = Response(told, error.status, media_type="application/json")
     response.raw_headers.extend(header_fields(error_lines(error, call)))
     return response
 

@@ -1,8 +1,8 @@
-"""``GET /v1/models``: what this key may call."""
+"""``GET /v1/models``: what this key may call, in OpenAI's shape or in that of Anthropic's clients."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Path
 from starlette.requests import Request
@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 from penstock.core.errors import ModelNotFound
 from penstock.edge.faces.models import visible_models
 from penstock.edge.native.access import given_key
-from penstock.edge.native.errors import failures
+from penstock.edge.native.errors import asks_as_anthropic, failures
 from penstock.edge.native.shapes import ModelCard, ModelCards
 from penstock.edge.native.wiring import Wiring
 
@@ -31,9 +31,12 @@ def models_routes(wiring: Wiring) -> APIRouter:
         summary="Models",
     )
     async def models(request: Request) -> Response:
-        """Every model alias and route that this key may name in `model`."""
+        """Every model alias and route that this key may name in `model`. With an `anthropic-version` in its shape."""
         identity = gateway.authenticate(given_key(request))
-        return JSONResponse({"object": "list", "data": visible_models(gateway.policy, identity)})
+        cards = visible_models(gateway.policy, identity)
+        if asks_as_anthropic(request):
+            return JSONResponse(_page([_anthropic(card) for card in cards]))
+        return JSONResponse({"object": "list", "data": cards})
 
     @router.get(
         "/{model_id}",
@@ -47,9 +50,19 @@ def models_routes(wiring: Wiring) -> APIRouter:
         identity = gateway.authenticate(given_key(request))
         for card in visible_models(gateway.policy, identity):
             if card["id"] == model_id:
-                return JSONResponse(card)
+                return JSONResponse(_anthropic(card) if asks_as_anthropic(request) else card)
         raise ModelNotFound(
             "Your key may call no model of that name; GET /v1/models lists those it may.", param="model"
         )
 
     return router
+
+
+def _anthropic(card: dict[str, Any]) -> dict[str, Any]:
+    """platform.claude.com/docs/en/api/models-list, 2026-11-21; nobody knows when an alias was created."""
+    return {"type": "model", "id": card["id"], "display_name": card["id"], "created_at": "1970-01-01T00:00:00Z"}
+
+
+def _page(models: list[dict[str, Any]]) -> dict[str, Any]:
+    ends = (models[0]["id"], models[-1]["id"]) if models else (None, None)
+    return {"data": models, "first_id": ends[0], "last_id": ends[1], "has_more": False}
