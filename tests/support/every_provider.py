@@ -34,6 +34,9 @@ routing:
   anthropic-openai: {{first: [anthropic, openai]}}
   openai-anthropic: {{first: [openai, anthropic]}}
   gemini-anthropic: {{first: [gemini, anthropic]}}
+  quick-openai: {{primary: openai, LIMITS}}
+  quick-anthropic: {{primary: anthropic, LIMITS}}
+  quick-gemini: {{primary: gemini, LIMITS}}
   race: {{race: {{main: anthropic, fallback: openai, after_ms: 30, fallback_timeout_ms: 2000}}}}
 tenant_tiers:
   pro: {{allowed_models: [openai, anthropic, gemini], requests_per_minute: 1000000, daily_budget_usd: 100}}
@@ -41,7 +44,7 @@ tenant_tiers:
 tenants:
   acme: {{tier: pro, keys: [{{name: app, key: $ACME_KEY}}]}}
   tiny: {{tier: small, keys: [{{name: app, key: $TINY_KEY}}]}}
-"""
+""".replace("LIMITS", "first_content_ms: 150, attempt_timeout_ms: 150, idle_gap_ms: 150")
 TINY_KEY = "sk-tiny-" + "b" * 40
 
 
