@@ -283,6 +283,7 @@ class Messages(ChatCaller):
         blocks, usage = answer["content"], answer["usage"]
         details = usage.get("output_tokens_details") or {}
         cached = usage["cache_read_input_tokens"]
+        assert not blocks or blocks[-1]["type"] in ("text", "tool_use")  # the API takes back no other turn
         return Heard(
             text="".join(block["text"] for block in blocks if block["type"] == "text"),
             thought="".join(block["thinking"] for block in blocks if block["type"] == "thinking"),

@@ -246,7 +246,9 @@ def _gemini_events(speech: Speech) -> list[bytes]:
     parts = _gemini_parts(speech)
     # Lines end with CR LF there, and words may be signed at their end by an empty part (Gemini 3).
     told = [_gemini_response(speech, [part], last=False) for part in parts]
-    told.append(_gemini_response(speech, [{"text": ""}], last=True))
+    told.append(
+        _gemini_response(speech, [{"text": "", "thoughtSignature": "ZW5k"} if speech.text else {"text": ""}], last=True)
+    )
     return [b"data: %b\r\n\r\n" % json.dumps(body, ensure_ascii=False).encode() for body in told]
 
 
