@@ -54,7 +54,7 @@ async def test_another_dialect_stands_in_for_one_that_fails(
     stream: bool,  # noqa: FBT001
 ) -> None:
     broken = faults.error_event if stream else faults.internal_error
-    every.upstream.reply = speaking(**{first: broken})
+    every.upstream.reply = speaking(others={first: broken})
     answer = await every.post(caller, caller.body(f"{first}-{second}", stream=stream), "anthropic-beta: b-1")
     heard = understood(caller, answer)
     assert (heard.text, heard.model, heard.finish) == ("Grüße!", f"{first}-{second}", caller.finishes[0])
@@ -84,14 +84,14 @@ async def test_a_race_across_dialects_is_won_by_who_speaks_first(
     caller: ChatCaller,
     stream: bool,  # noqa: FBT001
 ) -> None:
-    every.upstream.reply = speaking(anthropic=faults.silence)
+    every.upstream.reply = speaking(others={"anthropic": faults.silence})
     answer = await every.post(caller, caller.body("race", stream=stream))
     heard = understood(caller, answer)
     assert (heard.text, heard.model) == ("Grüße!", "race")
     assert answer.headers["x-penstock-provider"] == "p-openai"
     async with asyncio.timeout(2):
         await every.upstream.dropped.wait()
-    every.upstream.reply = speaking(openai=faults.silence)
+    every.upstream.reply = speaking(others={"openai": faults.silence})
     heard = await every.hear(caller, caller.body("race", stream=stream))
     assert heard.text == "Grüße!"
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, TypeAlias
 
 from msgspec import Struct
@@ -58,8 +58,8 @@ def is_stream(asked: Asked) -> bool:
     return ":streamGenerateContent" in asked.head or asked.json.get("stream") is True
 
 
-def speaking(speech: Speech = TEXT, **others: Reply) -> Reply:
-    """A reply that says ``speech`` in the provider's own words; ``others`` reply for providers by their kind."""
+def speaking(speech: Speech = TEXT, *, others: Mapping[Kind, Reply] = {}) -> Reply:
+    """A reply that says ``speech`` in the provider's own words; ``others`` reply for providers of their kind."""
 
     async def reply(upstream: Upstream, asked: Asked, writer: asyncio.StreamWriter) -> None:
         kind = kind_of(asked)
