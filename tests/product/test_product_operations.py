@@ -262,11 +262,14 @@ async def test_a_stream_that_outlasts_the_drain_is_cut_and_recorded(tmp_path: Pa
 
 async def test_a_crash_loses_no_money_and_leaves_a_valid_log(tmp_path: Path) -> None:
     config = write_config(tmp_path)
+    # The quoted text takes ten seconds, so that no slow machine brings the stream to its end before the crash.
+    config.write_text(config.read_text().replace("tokens_per_s: 20", "tokens_per_s: 4"))
+    long: Any = [{"role": "user", "content": "word " * 200}]
     with running(config, tmp_path, **SECRETS) as gateway:
         async with client_of(gateway) as client:
             for _ in range(3):
-                await client.chat.completions.create(model="small", messages=HELLO, max_tokens=5)
-            stream = await client.chat.completions.create(model="small", messages=HELLO, stream=True, max_tokens=500)
+                await client.chat.completions.create(model="small", messages=HELLO, max_tokens=1)
+            stream = await client.chat.completions.create(model="small", messages=long, stream=True, max_tokens=500)
             await anext(stream)
             finished = get(gateway, "/audit")["events"]
             gateway.process.send_signal(signal.SIGKILL)

@@ -136,14 +136,14 @@ class Client:
 
 @asynccontextmanager
 async def serving(
-    face: Face,
+    face: Face | None = None,
     *,
     app: Any = None,
     limits: HttpLimits | None = None,
     paths: Mapping[tuple[bytes, bytes], Face] | None = None,
 ) -> AsyncIterator[Served]:
     """Serve ``face`` at the chat path, or ``paths``, with ``app`` behind it, on a free port of loopback."""
-    factory: Any = protocol_factory(paths or {CHAT: face}, limits or HttpLimits())
+    factory: Any = protocol_factory(paths or ({CHAT: face} if face else {}), limits or HttpLimits())
     config = uvicorn.Config(
         app or not_found, http=factory, host="127.0.0.1", port=0, lifespan="off", log_config=None, ws="none"
     )

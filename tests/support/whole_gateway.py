@@ -15,7 +15,7 @@ from penstock.app.owned import LocalControl, OwnedStore
 from penstock.app.works import Works
 from penstock.config import load_pepper, load_settings
 from penstock.core.ports import AuditQuery
-from penstock.edge.faces import CHAT, ModelFace
+from penstock.edge.faces import MANNERS, ModelFace
 from penstock.providers import FAULT_KINDS, KINDS
 from penstock.resilience import Standing
 from penstock.telemetry import build_logger
@@ -92,7 +92,8 @@ async def whole_gateway(folder: Path, config: str, **env: str) -> AsyncIterator[
     works = Works(settings, pepper, owned, logger, Proxies.of({}))
     try:
         gateway = RunningGateway(compose(settings, works), works, LocalControl(owned, works))
-        async with serving(ModelFace(gateway, CHAT)) as served:
+        faces = {(b"POST", manner.endpoint.encode()): ModelFace(gateway, manner) for manner in MANNERS}
+        async with serving(paths=faces) as served:
             yield Whole(served, gateway, owned, works, log)
     finally:
         await works.aclose()

@@ -20,6 +20,8 @@ from penstock.providers.relay import StreamReader
 class EmbeddingsWay:
     """Embeddings of one deployment. See ``Way``."""
 
+    passes_lines = True
+
     def __init__(self, target: Target, *, path: str = "/embeddings", withhold: Sequence[str] = ()) -> None:
         self.path = self.stream_path = path
         self._target = target

@@ -18,6 +18,7 @@ class LegacyWay:
     """Legacy completions of one deployment that has them, for callers who ask for them. See ``Way``."""
 
     path = stream_path = "/completions"
+    passes_lines = True
 
     def __init__(self, target: Target, *, ask_usage: bool, withhold: Sequence[str] = ()) -> None:
         self._alias = target.alias

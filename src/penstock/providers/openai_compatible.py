@@ -62,6 +62,7 @@ class ChatWay:
     """Chat completions of one deployment, for callers who speak them too. See ``Way``."""
 
     path = stream_path = "/chat/completions"
+    passes_lines = True
 
     def __init__(self, target: Target, row: Row) -> None:
         self._alias = target.alias

@@ -25,6 +25,7 @@ class ResponsesWay:
     """Responses of one deployment that has them itself, for callers who speak them too. See ``Way``."""
 
     path = stream_path = "/responses"
+    passes_lines = True
 
     def __init__(self, target: Target, *, withhold: Sequence[str] = ()) -> None:
         self._alias = target.alias

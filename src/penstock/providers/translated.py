@@ -53,6 +53,8 @@ def translations(provider: ProviderSide, *, path: str, stream_path: str) -> dict
 class Translated:
     """A way (see ``way.Way``) through ``core.conversation``: one dialect's caller side, another's provider side."""
 
+    passes_lines = False  # they speak of a body that goes no further
+
     def __init__(self, caller: CallerSide, provider: ProviderSide, *, path: str, stream_path: str) -> None:
         self.path = path
         self.stream_path = stream_path

@@ -28,6 +28,10 @@ class Way(Protocol):
     def stream_path(self) -> str:
         """Where a stream is asked for."""
 
+    @property
+    def passes_lines(self) -> bool:
+        """Whether header lines that belong to the caller's body (``Call.lines``) mean something there."""
+
     def encode(self, call: Call) -> bytes:
         """The body of the request. Raises the caller's mistakes."""
 
@@ -52,7 +56,8 @@ class Exchange:
     async def __call__(self, call: Call) -> Answer:
         """The answer at its first content. Raises why there is none."""
         way = self._way
-        response = await (self._open_stream if call.stream else self._send)(way.encode(call), call.lines)
+        lines = call.lines if way.passes_lines else b""
+        response = await (self._open_stream if call.stream else self._send)(way.encode(call), lines)
         if not 200 <= response.status < 300:  # noqa: PLR2004 - success
             raise await self._refusal(response)
         if call.stream:

@@ -287,3 +287,24 @@ def test_errors_are_of_the_type_that_their_status_has(error: type[PenstockError]
     told = {"type": "error", "error": {"type": kind, "message": "Why."}}
     assert msgspec.json.decode(error_body(error("Why."), "req_1")) == told | {"request_id": "req_1"}
     assert error_event(error("Why.")) == b"event: error\ndata: " + msgspec.json.encode(told) + b"\n\n"
+
+
+@pytest.mark.parametrize("proof", [ThoughtSealed("cHJvb2Y=", "gemini"), ThoughtSigned("cHJvb2Y=", "gemini")])
+def test_no_message_ends_with_a_proof_behind_its_words(proof: Item) -> None:
+    def kinds(*items: Item) -> list[str]:
+        told = events(Begun(), *items, Ended(finish="stop"))
+        return [event["content_block"]["type"] for event in told if event["type"] == "content_block_start"]
+
+    kind = "redacted_thinking" if isinstance(proof, ThoughtSealed) else "thinking"
+    tool = ToolBegun(slot=0, id="t", name="f")
+    assert kinds(TextGrown("Hi"), proof) == ["text"]
+    assert kinds(tool, proof) == ["tool_use"]
+    assert kinds(TextGrown("Hi"), proof, TextGrown("Ho")) == ["text", kind, "text"]
+    assert kinds(TextGrown("Hi"), proof, tool) == ["text", kind, "tool_use"]
+    assert kinds(proof) == [kind]
+    assert kinds(ThoughtGrown("Hm"), proof) == (["thinking", kind] if kind != "thinking" else ["thinking"])
+    part = (
+        Thought(sealed="cHJvb2Y=", signer="gemini") if kind != "thinking" else Thought(signature="x", signer="gemini")
+    )
+    assert [block["type"] for block in message(Text(text="Hi"), part, part)["content"]] == ["text"]
+    assert [block["type"] for block in message(part)["content"]] == [kind]

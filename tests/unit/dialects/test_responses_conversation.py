@@ -133,6 +133,7 @@ def test_hints_and_what_is_ordinary_are_not_unread() -> None:
         service_tier="flex",
         prompt_cache_key="k",
         include=["reasoning.encrypted_content"],
+        max_output_tokens=64,
         max_tool_calls=3,
         truncation="disabled",
         text={"format": {"type": "text"}, "verbosity": "medium"},

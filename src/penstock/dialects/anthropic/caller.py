@@ -87,9 +87,12 @@ class MessagesCaller:
 
 
 def _content(parts: tuple[Part, ...]) -> list[dict[str, Any]]:
-    """The blocks of an answer; an empty text is none, for the API does not take it back."""
+    """The blocks of an answer; an empty text is none, for the API does not take it back.
+
+    Nor does it take a turn that ends with a thought: proofs behind the last words are left out, as in a stream.
+    """
     blocks: list[dict[str, Any]] = []
-    for part in parts:
+    for part in _without_last_proofs(parts):
         match part:
             case Text(text=text) | Refusal(text=text):
                 if text:
@@ -109,6 +112,13 @@ def _content(parts: tuple[Part, ...]) -> list[dict[str, Any]]:
             case _:  # no answer of this API holds sound or pictures
                 pass
     return blocks
+
+
+def _without_last_proofs(parts: tuple[Part, ...]) -> tuple[Part, ...]:
+    end = len(parts)
+    while end and isinstance(last := parts[end - 1], Thought) and not last.text:
+        end -= 1
+    return parts[:end] if any(not isinstance(part, Thought) for part in parts[:end]) else parts
 
 
 def _refuses(parts: tuple[Part, ...]) -> bool:

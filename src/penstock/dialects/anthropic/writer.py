@@ -30,6 +30,7 @@ from penstock.dialects.anthropic.words import TOOL_SEAL, frame, seal, stop_reaso
 
 # What is kept of tools' arguments for blocks to follow one another.
 KEPT_LIMIT_CHARACTERS = 8 * 1024 * 1024
+_EMPTY_THOUGHT = {"type": "thinking", "thinking": "", "signature": ""}
 _PING = frame("ping", b'{"type":"ping"}')
 _STOP = frame("message_stop", b'{"type":"message_stop"}')
 
@@ -62,13 +63,19 @@ class _Tool(Struct):
 
 
 class MessageWriter:
-    """Writes one stream. Blocks may not alternate, as arguments of parallel tools may: what is early is held back."""
+    """Writes one stream. Blocks may not alternate, as arguments of parallel tools may: what is early is held back.
+
+    So is a proof without a thought, until something follows it: Gemini signs its last words so, and the API takes no
+    turn back that ends with a thought (github.com/tailcallhq/forgecode/issues/2107, 2026-11-21).
+    """
 
     def __init__(self, call: Call) -> None:
         self._call = call
         self._begun = False
         self._index = -1
         self._kind: _Kind = ""
+        self._spoken = False
+        self._proofs: list[dict[str, Any]] = []
         self._tool: _Tool | None = None
         self._held: dict[int, _Tool] = {}
         self._kept_characters = 0
@@ -84,7 +91,7 @@ class MessageWriter:
     def end(self, usage: Usage) -> bytes:
         """The end of a stream that is complete."""
         begin = b"" if self._begun else self._begin(Begun())
-        ended = begin + self._close()
+        ended = begin + self._close() + (b"" if self._spoken else self._prove())
         finish = "refused" if self._refused and self._finish == "stop" else self._finish
         stop = self._stop if finish == "stop" else ""
         delta = {"stop_reason": stop_reason_of(finish, stop), "stop_sequence": stop or None}
@@ -100,10 +107,9 @@ class MessageWriter:
             case ThoughtGrown(text=text):
                 return self._grow("thinking", {"type": "thinking_delta", "thinking": text}) if text else b""
             case ThoughtSigned():
-                signature = seal(item.signature, item.signer)
-                return self._grow("thinking", {"type": "signature_delta", "signature": signature}) + self._close()
+                return self._sign({"type": "signature_delta", "signature": seal(item.signature, item.signer)})
             case ThoughtSealed():
-                return self._close() + self._sealed(seal(item.sealed, item.signer))
+                return self._hold_proof({"type": "redacted_thinking", "data": seal(item.sealed, item.signer)})
             case ToolBegun():
                 return self._begin_tool(_Tool(item, []))
             case ToolGrown():
@@ -131,20 +137,42 @@ class MessageWriter:
     def _grow(self, kind: _Kind, delta: dict[str, Any]) -> bytes:
         opened = b""
         if self._kind != kind:
-            empty = {"type": "thinking", "thinking": "", "signature": ""}
-            opened = self._close() + self._open(kind, empty if kind == "thinking" else {"type": "text", "text": ""})
+            opened = self._close() + self._open(
+                kind, _EMPTY_THOUGHT if kind == "thinking" else {"type": "text", "text": ""}
+            )
         return opened + self._delta(delta)
 
     def _open(self, kind: _Kind, block: dict[str, Any]) -> bytes:
+        proofs = self._prove()
         self._kind = kind
         self._index += 1
-        return _event("content_block_start", {"index": self._index, "content_block": block})
+        self._spoken = self._spoken or kind != "thinking"
+        return proofs + _event("content_block_start", {"index": self._index, "content_block": block})
 
     def _delta(self, delta: dict[str, Any]) -> bytes:
         return _event("content_block_delta", {"index": self._index, "delta": delta})
 
-    def _sealed(self, data: str) -> bytes:
-        return self._open("thinking", {"type": "redacted_thinking", "data": data}) + self._stop_block()
+    def _sign(self, signature: dict[str, Any]) -> bytes:
+        if self._kind != "thinking":
+            return self._hold_proof(signature)
+        return self._delta(signature) + self._close()
+
+    def _hold_proof(self, proof: dict[str, Any]) -> bytes:
+        closed = self._close()
+        self._proofs.append(proof)
+        return closed
+
+    def _prove(self) -> bytes:
+        """The proofs that were held back, each a block of its own."""
+        proofs, self._proofs = self._proofs, []
+        proved = b""
+        for proof in proofs:
+            if proof["type"] == "redacted_thinking":
+                proved += self._open("thinking", proof)
+            else:
+                proved += self._open("thinking", _EMPTY_THOUGHT) + self._delta(proof)
+            proved += self._stop_block()
+        return proved
 
     def _stop_block(self) -> bytes:
         self._kind = ""
@@ -171,12 +199,14 @@ class MessageWriter:
 
     def _open_tool(self, tool: _Tool) -> bytes:
         begun = tool.begun
-        before = self._sealed(TOOL_SEAL + seal(begun.signature, begun.signer)) if begun.signature else b""
+        if begun.signature:
+            proof = TOOL_SEAL + seal(begun.signature, begun.signer)
+            self._proofs.append({"type": "redacted_thinking", "data": proof})
         self._tool = tool
         block = {"type": "tool_use", "id": begun.id, "name": begun.name, "input": {}}
         # An input is an object, and so free text stands in one.
         head = '{"input":"' if begun.freeform else ""
-        return before + self._open("tool", block) + (self._json_delta(head) if head else b"")
+        return self._open("tool", block) + (self._json_delta(head) if head else b"")
 
     def _grow_tool(self, grown: ToolGrown) -> bytes:
         held = self._held.get(grown.slot)

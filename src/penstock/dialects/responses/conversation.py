@@ -27,6 +27,7 @@ _SAID_ELSEWHERE = frozenset(
     {
         "background",
         "include",
+        "max_output_tokens",
         "max_tool_calls",
         "metadata",
         "model",

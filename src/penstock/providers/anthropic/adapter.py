@@ -45,6 +45,7 @@ class MessagesWay:
     """Messages of one deployment, for callers who speak them too. See ``Way``."""
 
     path = stream_path = _PATH
+    passes_lines = True
 
     def __init__(self, target: Target) -> None:
         self._target = target
@@ -78,6 +79,7 @@ class CountWay:
     """How many tokens a request would be, counted by the provider; that costs nothing."""
 
     path = stream_path = "/messages/count_tokens"
+    passes_lines = True
 
     def __init__(self, target: Target) -> None:
         self._model_id = target.model_id

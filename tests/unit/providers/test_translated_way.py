@@ -1,0 +1,34 @@
+"""A deployment that answers in one dialect, for callers of another."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from penstock.core.call import Call
+from penstock.core.plan import Target
+from penstock.providers.anthropic.adapter import Anthropic
+from penstock.providers.gemini.adapter import Gemini
+from support.calls import make_call
+from support.upstreams import ScriptedResponse, ScriptedTransport
+
+TARGET = Target("alias", "acme", "m-1", max_output_tokens=100)
+MESSAGES = {"model": "fast", "max_tokens": 9, "messages": [{"role": "user", "content": "Hi"}]}
+BETAS = b"anthropic-beta: files-api-2025-04-14\r\n"
+
+
+def asked_in(dialect: Any, **changes: Any) -> Call:
+    return make_call(MESSAGES, dialect=dialect, **changes)
+
+
+async def test_header_lines_of_a_body_go_no_further_than_the_body() -> None:
+    whole = msgspec.json.encode({"candidates": [{"content": {"parts": [{"text": "Hi"}]}, "finishReason": "STOP"}]})
+    transport = ScriptedTransport([ScriptedResponse(body=whole)])
+    gemini = Gemini("acme", base_url=None, api_key="k", transport=transport)
+    await gemini.bind(TARGET)(asked_in("anthropic", lines=BETAS))
+    whole = msgspec.json.encode({"type": "message", "content": [], "stop_reason": "end_turn"})
+    transport.responses.append(ScriptedResponse(body=whole))
+    anthropic = Anthropic("acme", base_url=None, api_key="k", transport=transport)
+    await anthropic.bind(TARGET)(asked_in("anthropic", lines=BETAS))
+    assert transport.lines == [b"", BETAS]
