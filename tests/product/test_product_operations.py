@@ -38,6 +38,7 @@ admin_keys: [$ADMIN_KEY]
 """
 SECRETS = {"ACME_KEY": "sk-acme-" + "a" * 40, "ADMIN_KEY": "sk-admin-" + "b" * 40}
 HELLO: Any = [{"role": "user", "content": "Tell me about the sea, the sky and all that lies between them."}]
+LONG: Any = [{"role": "user", "content": "word " * 200}]
 
 
 def write_config(folder: Path, *, model_id: str = "one", latency_ms: int = 0, concurrent: int = 100) -> Path:
@@ -64,12 +65,15 @@ async def finish(stream: openai.AsyncStream[Any]) -> str | None:
     return last
 
 
-def get(gateway: Gateway, path: str) -> Any:
-    request = urllib.request.Request(
-        f"http://{gateway.address}{path}", headers={"authorization": f"Bearer {SECRETS['ADMIN_KEY']}"}
-    )
+def read(gateway: Gateway, path: str) -> bytes:
+    headers = {"authorization": f"Bearer {SECRETS['ADMIN_KEY']}"}
+    request = urllib.request.Request(f"http://{gateway.address}{path}", headers=headers)
     with urllib.request.urlopen(request, timeout=10) as answer:
-        return json.loads(answer.read())
+        return answer.read()  # type: ignore[no-any-return]
+
+
+def get(gateway: Gateway, path: str) -> Any:
+    return json.loads(read(gateway, path))
 
 
 def calls_recorded(gateway: Gateway) -> list[Any]:
@@ -261,15 +265,13 @@ async def test_a_stream_that_outlasts_the_drain_is_cut_and_recorded(tmp_path: Pa
 
 
 async def test_a_crash_loses_no_money_and_leaves_a_valid_log(tmp_path: Path) -> None:
-    config = write_config(tmp_path)
-    # The quoted text takes ten seconds, so that no slow machine brings the stream to its end before the crash.
+    config = write_config(tmp_path)  # the text takes ten seconds to quote: no slow machine ends it before the crash
     config.write_text(config.read_text().replace("tokens_per_s: 20", "tokens_per_s: 4"))
-    long: Any = [{"role": "user", "content": "word " * 200}]
     with running(config, tmp_path, **SECRETS) as gateway:
         async with client_of(gateway) as client:
             for _ in range(3):
                 await client.chat.completions.create(model="small", messages=HELLO, max_tokens=1)
-            stream = await client.chat.completions.create(model="small", messages=long, stream=True, max_tokens=500)
+            stream = await client.chat.completions.create(model="small", messages=LONG, stream=True, max_tokens=500)
             await anext(stream)
             finished = get(gateway, "/audit")["events"]
             gateway.process.send_signal(signal.SIGKILL)
@@ -289,12 +291,7 @@ async def test_a_crash_loses_no_money_and_leaves_a_valid_log(tmp_path: Path) -> 
 
 
 def metric(gateway: Gateway, sample: str) -> float:
-    request = urllib.request.Request(
-        f"http://{gateway.address}/metrics", headers={"authorization": f"Bearer {SECRETS['ADMIN_KEY']}"}
-    )
-    with urllib.request.urlopen(request, timeout=10) as answer:
-        lines: list[str] = answer.read().decode().splitlines()
-    (line,) = [line for line in lines if line.startswith(sample)]
+    (line,) = [line for line in read(gateway, "/metrics").decode().splitlines() if line.startswith(sample)]
     return float(line.rpartition(" ")[2])
 
 

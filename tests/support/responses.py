@@ -8,7 +8,7 @@ import msgspec
 
 from penstock.core.call import Call, Usage
 from penstock.core.conversation import Item, Reply
-from penstock.dialects.responses import ResponsesCaller
+from penstock.dialects.responses.caller import ResponsesCaller
 from support.calls import make_call
 
 USAGE = Usage(9, 5, cached_tokens=3, cache_write_tokens=2, reasoning_tokens=4)

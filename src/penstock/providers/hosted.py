@@ -5,13 +5,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Mapping
 
+import msgspec
+
 from penstock.core.answer import Answer
 from penstock.core.call import Call, Dialect, Usage
 from penstock.core.chain import Handler
 from penstock.core.errors import PenstockError, UnsupportedEndpoint
 from penstock.core.plan import Target
 from penstock.core.ports import Headers
-from penstock.dialects.anthropic import count_body
 from penstock.providers.account import Account
 from penstock.providers.explain import explain
 from penstock.providers.way import Exchange, Way
@@ -19,7 +20,7 @@ from penstock.providers.way import Exchange, Way
 
 async def _estimate(call: Call) -> Answer:
     """How many tokens a request would be, at a provider that does not count them."""
-    return Answer("count_tokens", body=count_body(call.input_tokens), usage=Usage())
+    return Answer("count_tokens", body=msgspec.json.encode({"input_tokens": call.input_tokens}), usage=Usage())
 
 
 class Hosted(ABC):

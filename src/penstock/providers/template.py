@@ -6,16 +6,16 @@ from penstock.core.answer import END, Answer, Event
 from penstock.core.call import Call, Usage
 from penstock.core.conversation import Begun, Ended, Reply, Text, TextGrown
 from penstock.core.errors import Unavailable
-from penstock.dialects.callers import CALLERS
+from penstock.dialects.callers import CALLER_SIDES
 
 
 def template_answer(call: Call, text: str) -> Answer:
     """``text`` as one choice that stopped, whole or as a stream, at no cost. Raises ``Unavailable`` where none can be said."""
-    caller = CALLERS.get(call.dialect)
-    if caller is None:
+    side = CALLER_SIDES.get(call.dialect)
+    if side is None:
         msg = f"No model could answer, and {call.endpoint} has no place for a text in its place. Try again."
         raise Unavailable(msg)
-    dialect, usage = call.dialect, Usage()
+    dialect, usage, caller = call.dialect, Usage(), side()
     if not call.stream:
         answer = Answer(
             dialect, body=caller.reply(Reply(parts=(Text(text=text),), finish="stop"), call, usage), usage=usage

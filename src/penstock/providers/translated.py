@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from penstock.core.answer import Answer, Event, EventKind
 from penstock.core.call import Call, Dialect, Usage
@@ -25,7 +25,7 @@ from penstock.core.conversation import (
     Used,
 )
 from penstock.core.tokens import estimate_tokens
-from penstock.dialects.callers import CALLERS
+from penstock.dialects.callers import CALLER_SIDES
 from penstock.dialects.sse import SseSplitter
 from penstock.dialects.translation import CallerSide, ItemReader, ItemWriter, ProviderSide
 from penstock.providers.way import Way
@@ -46,7 +46,8 @@ REASONS: Mapping[Finish, str] = {
 def translations(provider: ProviderSide, *, path: str, stream_path: str) -> dict[Dialect, Way]:
     """A way for every dialect that calls come in."""
     return {
-        dialect: Translated(caller, provider, path=path, stream_path=stream_path) for dialect, caller in CALLERS.items()
+        dialect: Translated(caller, provider, path=path, stream_path=stream_path)
+        for dialect, caller in CALLER_SIDES.items()
     }
 
 
@@ -55,7 +56,9 @@ class Translated:
 
     passes_lines = False  # they speak of a body that goes no further
 
-    def __init__(self, caller: CallerSide, provider: ProviderSide, *, path: str, stream_path: str) -> None:
+    def __init__(
+        self, caller: Callable[[], CallerSide], provider: ProviderSide, *, path: str, stream_path: str
+    ) -> None:
         self.path = path
         self.stream_path = stream_path
         self._caller = caller
@@ -63,19 +66,19 @@ class Translated:
 
     def encode(self, call: Call) -> bytes:
         """The call as the provider reads it. Raises ``InvalidParameter``, ``UnsupportedParameter``."""
-        return self._provider.request(self._caller.conversation(call), call)
+        return self._provider.request(self._caller().conversation(call), call)
 
     def decode(self, body: bytes, call: Call) -> Answer:
         """The provider's answer as the caller reads it."""
         reply = self._provider.reply(body)
         usage = reply.usage or Usage(call.input_tokens, sum(map(_tokens, reply.parts)), estimated=True)
-        answer = Answer(call.dialect, body=self._caller.reply(reply, call, usage), usage=usage)
+        answer = Answer(call.dialect, body=self._caller().reply(reply, call, usage), usage=usage)
         answer.finish_reason = REASONS[reply.finish]
         return answer
 
     def reader(self, call: Call) -> TranslatingReader:
         """The provider's stream as the caller reads it."""
-        return TranslatingReader(call, self._provider.reader(), self._caller.writer(call))
+        return TranslatingReader(call, self._provider.reader(), self._caller().writer(call))
 
 
 class TranslatingReader:

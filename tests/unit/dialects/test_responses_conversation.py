@@ -17,7 +17,7 @@ from penstock.core.conversation import (
     ToolUse,
 )
 from penstock.core.errors import InvalidParameter
-from penstock.dialects.responses import ResponsesCaller
+from penstock.dialects.responses.caller import ResponsesCaller
 from penstock.dialects.responses.thoughts import Kept, pack
 from support.calls import make_call
 

@@ -24,7 +24,7 @@ from penstock.core.conversation import (
     Used,
 )
 from penstock.core.errors import RateLimited
-from penstock.dialects.responses import error_event
+from penstock.dialects.responses.errors import error_event
 from support.responses import USAGE, responses_call, streamed, whole
 
 # What every answer says: ``schema/responses.tsp`` of github.com/openresponses/openresponses (2026-04-24), 2026-11-21.

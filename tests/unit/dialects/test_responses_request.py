@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from penstock.core.errors import InvalidParameter, InvalidRequest, JsonTooDeep, MalformedJson
 from penstock.dialects.openai import ChatRequest
 from penstock.dialects.openai.request import MEDIA_TOKENS
-from penstock.dialects.responses import read_response_request
+from penstock.dialects.responses.request import read_response_request
 
 TOOL = {"type": "function", "name": "get_weather", "parameters": {"type": "object"}}
 

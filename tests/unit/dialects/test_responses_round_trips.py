@@ -29,7 +29,7 @@ from penstock.core.conversation import (
     ToolUse,
     Url,
 )
-from penstock.dialects.responses import ResponsesCaller
+from penstock.dialects.responses.caller import ResponsesCaller
 from penstock.dialects.responses.thoughts import Kept, pack
 from support.calls import make_call
 

@@ -10,7 +10,7 @@ import pytest
 from penstock.core.call import Call, Usage
 from penstock.core.conversation import Begun, Ended, Message, Reply, Text, TextGrown, ToolUse
 from penstock.core.errors import InvalidParameter, UpstreamMalformed
-from penstock.dialects.responses import ResponsesCaller
+from penstock.dialects.responses.caller import ResponsesCaller
 from penstock.dialects.responses.turns import (
     go_on,
     is_kept,

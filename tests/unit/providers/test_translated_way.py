@@ -8,8 +8,7 @@ import msgspec
 
 from penstock.core.call import Call
 from penstock.core.plan import Target
-from penstock.providers.anthropic.adapter import Anthropic
-from penstock.providers.gemini.adapter import Gemini
+from penstock.providers import connect
 from support.calls import make_call
 from support.upstreams import ScriptedResponse, ScriptedTransport
 
@@ -25,10 +24,10 @@ def asked_in(dialect: Any, **changes: Any) -> Call:
 async def test_header_lines_of_a_body_go_no_further_than_the_body() -> None:
     whole = msgspec.json.encode({"candidates": [{"content": {"parts": [{"text": "Hi"}]}, "finishReason": "STOP"}]})
     transport = ScriptedTransport([ScriptedResponse(body=whole)])
-    gemini = Gemini("acme", base_url=None, api_key="k", transport=transport)
+    gemini = connect("gemini", "acme", base_url=None, api_key="k", transport=transport)
     await gemini.bind(TARGET)(asked_in("anthropic", lines=BETAS))
     whole = msgspec.json.encode({"type": "message", "content": [], "stop_reason": "end_turn"})
     transport.responses.append(ScriptedResponse(body=whole))
-    anthropic = Anthropic("acme", base_url=None, api_key="k", transport=transport)
+    anthropic = connect("anthropic", "acme", base_url=None, api_key="k", transport=transport)
     await anthropic.bind(TARGET)(asked_in("anthropic", lines=BETAS))
     assert transport.lines == [b"", BETAS]

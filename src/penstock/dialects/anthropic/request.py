@@ -101,11 +101,6 @@ def read_count(body: bytes) -> ChatRequest:
     return _read(body)[0]
 
 
-def count_body(input_tokens: int) -> bytes:
-    """The answer of such a request."""
-    return msgspec.json.encode({"input_tokens": input_tokens})
-
-
 def _read(body: bytes) -> tuple[ChatRequest, _Messages]:
     fields = read_object(body)
     try:

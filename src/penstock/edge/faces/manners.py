@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from penstock.core.errors import PenstockError
-from penstock.dialects import anthropic, responses
+from penstock.dialects import anthropic
 from penstock.dialects.openai.embeddings import read_embeddings
 from penstock.dialects.openai.errors import DONE, error_body, error_event
 from penstock.dialects.openai.legacy import read_legacy
 from penstock.dialects.openai.request import ChatRequest, read_chat
+from penstock.dialects.responses.errors import error_event as response_error_event
+from penstock.dialects.responses.request import read_response_request
 from penstock.edge.faces.model_face import Manner
 
 
@@ -43,9 +45,9 @@ CHAT = Manner(
 RESPONSES = Manner(
     endpoint="/v1/responses",
     dialect="responses",
-    read=responses.read_response_request,
+    read=read_response_request,
     error_body=_openai_error,
-    error_event=responses.error_event,
+    error_event=response_error_event,
 )
 COMPLETIONS = Manner(
     endpoint="/v1/completions",
