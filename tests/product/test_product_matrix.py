@@ -11,7 +11,7 @@ import pytest_asyncio
 
 from support.chat_callers import CALLERS, PROMPT, SCHEMA, ChatCaller
 from support.every_provider import CAPPED_KEY, KEY, SECRETS, Every, every_provider, understood
-from support.provider_speech import KINDS, MODELS, PATHS, TOOL, Kind, Speech, speaking
+from support.provider_speech import KINDS, MODELS, PATHS, TOOL, TWO_TOOLS, Kind, Speech, speaking
 from support.upstream_server import Asked
 
 COSTS = {"openai": 1, "anthropic": 2, "gemini": 3}  # micro-USD a token
@@ -106,6 +106,22 @@ async def test_a_tool_is_called_and_its_result_given_back(
     assert result == "It rains."
     if kind == "gemini":  # a call that it has signed comes back signed
         assert "c2ln" in second.body.decode()
+
+
+@by_stream
+@by_kind
+@by_caller
+async def test_tools_are_called_together(
+    every: Every,
+    caller: ChatCaller,
+    kind: Kind,
+    stream: bool,  # noqa: FBT001
+) -> None:
+    every.upstream.reply = speaking(TWO_TOOLS)
+    heard = await every.hear(caller, caller.with_tool(caller.body(kind, stream=stream)))
+    assert [tool[1:] for tool in heard.tools] == [("weather", {"city": "Köln"}), ("weather", {"city": "Łódź"})]
+    assert len({tool[0] for tool in heard.tools}) == 2
+    assert heard.finish == caller.finishes[1]
 
 
 def declared(asked: Asked, kind: Kind) -> tuple[str, Any]:
@@ -203,7 +219,7 @@ async def test_thoughts_are_told_apart_and_signed_ones_come_back(
     kind: Kind,
     stream: bool,  # noqa: FBT001
 ) -> None:
-    every.upstream.reply = speaking(Speech(thought="Hm.", text=(), tool=("weather", "{}"), reasoning_tokens=3))
+    every.upstream.reply = speaking(Speech(thought="Hm.", text=(), tools=(("weather", "{}"),), reasoning_tokens=3))
     body = caller.with_tool(caller.body(kind, stream=stream))
     heard = await every.hear(caller, body)
     assert (heard.thought, heard.text) == ("Hm.", "")

@@ -26,7 +26,9 @@ providers:
   p-openai: {{kind: openai_compatible, base_url: "http://127.0.0.1:{port}/v1", api_key: $OPENAI_KEY}}
   p-anthropic: {{kind: anthropic, base_url: "http://127.0.0.1:{port}/v1", api_key: $ANTHROPIC_KEY}}
   p-gemini: {{kind: gemini, base_url: "http://127.0.0.1:{port}/v1beta", api_key: $GEMINI_KEY}}
+  p-native: {{kind: openai, base_url: "http://127.0.0.1:{port}/v1", api_key: $OPENAI_KEY}}
 models:
+  native: {{provider: p-native, model_id: r-1, cost_per_1k_tokens_usd: 0.004}}
   openai: {{provider: p-openai, model_id: o-1, cost_per_1k_tokens_usd: 0.001}}
   anthropic: {{provider: p-anthropic, model_id: c-1, cost_per_1k_tokens_usd: 0.002}}
   gemini: {{provider: p-gemini, model_id: g-1, cost_per_1k_tokens_usd: 0.003}}
@@ -35,13 +37,14 @@ routing:
   fixed: {{first: [anthropic, {{degrade: "Come back later."}}]}}
   anthropic-openai: {{first: [anthropic, openai]}}
   openai-anthropic: {{first: [openai, anthropic]}}
+  native-anthropic: {{first: [native, anthropic]}}
   gemini-anthropic: {{first: [gemini, anthropic]}}
   quick-openai: {{primary: openai, LIMITS}}
   quick-anthropic: {{primary: anthropic, LIMITS}}
   quick-gemini: {{primary: gemini, LIMITS}}
   race: {{race: {{main: anthropic, fallback: openai, after_ms: 30, fallback_timeout_ms: 2000}}}}
 tenant_tiers:
-  pro: {{allowed_models: [openai, anthropic, gemini], requests_per_minute: 1000000, daily_budget_usd: 100}}
+  pro: {{allowed_models: [native, openai, anthropic, gemini], requests_per_minute: 1000000, daily_budget_usd: 100}}
   small: {{allowed_models: [openai], requests_per_minute: 1}}
   poor: {{allowed_models: [openai, anthropic, gemini], daily_budget_usd: 0.0005}}
   capped: {{allowed_models: [openai, anthropic, gemini], max_output_tokens: 7}}
