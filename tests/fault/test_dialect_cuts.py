@@ -17,7 +17,7 @@ from support.provider_speech import Kind, Speech, wire
 from support.upstream_server import Asked, Upstream
 
 TEXT = Speech(text=("Grü", 'ße "x"'))
-TOOL = Speech(text=(), tool=("f", '{"a":1}'))
+TOOL = Speech(text=(), tools=(("f", '{"a":1}'),))
 CALLS_AT_ONCE = 32
 _SIZE = re.compile(rb"cut at (\d+)")
 

@@ -15,7 +15,7 @@ import pytest_asyncio
 
 from support import faults
 from support.chat_callers import PROMPT, Completions, Messages
-from support.every_provider import KEY, SECRETS, Every, every_provider
+from support.every_provider import KEY, POOR_KEY, SECRETS, Every, every_provider
 from support.http1 import Response, request
 from support.provider_speech import speaking
 from support.upstream_server import DONE, Asked, Reply, Upstream, begin_stream, end_stream, respond, send
@@ -39,8 +39,8 @@ def every(running: Every) -> Every:
     return running
 
 
-async def post(every: Every, path: str, body: Any, *headers: str) -> tuple[Response, Any]:
-    answer = await every.gateway.served.ask(request(json.dumps(body).encode(), *headers, path=path, key=KEY))
+async def post(every: Every, path: str, body: Any, *headers: str, key: str = KEY) -> tuple[Response, Any]:
+    answer = await every.gateway.served.ask(request(json.dumps(body).encode(), *headers, path=path, key=key))
     streamed = answer.headers["content-type"].startswith("text/event-stream")
     return answer, None if streamed else msgspec.json.decode(answer.body)
 
@@ -239,3 +239,17 @@ async def test_an_error_of_the_openai_faces_has_openais_shape(every: Every) -> N
     for path, body in (("/v1/embeddings", {"input": "x"}), ("/v1/completions", {"prompt": "x"})):
         answer, told = await post(every, path, {"model": "openai"} | body)
         assert (answer.status, Completions().hear_error(told)[0]) == (502, "upstream_error")
+
+
+async def test_who_has_little_money_left_may_count_and_embed(every: Every) -> None:
+    """Neither has an answer of tokens, for which money would be held."""
+    body = {"model": "anthropic", "messages": [{"role": "user", "content": "word " * 50}]}
+    every.upstream.reply = answering({"input_tokens": 150})
+    answer, told = await post(every, COUNT, body, key=POOR_KEY)
+    assert (answer.status, told) == (200, {"input_tokens": 150})
+    every.upstream.reply = embeddings(VECTOR)
+    answer, _ = await post(every, "/v1/embeddings", {"model": "openai", "input": "word " * 50}, key=POOR_KEY)
+    assert answer.status == 200
+    answer, told = await post(every, "/v1/messages", body | {"max_tokens": 1000}, key=POOR_KEY)
+    assert (answer.status, Messages().hear_error(told)[0]) == (429, "rate_limit_error")
+    assert answer.headers["x-should-retry"] == "false"

@@ -10,8 +10,8 @@ import pytest
 import pytest_asyncio
 
 from support.chat_callers import CALLERS, PROMPT, SCHEMA, ChatCaller
-from support.every_provider import KEY, SECRETS, Every, every_provider, understood
-from support.provider_speech import KINDS, MODELS, PATHS, TOOL, Kind, Speech, speaking
+from support.every_provider import CAPPED_KEY, KEY, SECRETS, Every, every_provider, understood
+from support.provider_speech import KINDS, MODELS, PATHS, TOOL, TWO_TOOLS, Kind, Speech, speaking
 from support.upstream_server import Asked
 
 COSTS = {"openai": 1, "anthropic": 2, "gemini": 3}  # micro-USD a token
@@ -106,6 +106,22 @@ async def test_a_tool_is_called_and_its_result_given_back(
     assert result == "It rains."
     if kind == "gemini":  # a call that it has signed comes back signed
         assert "c2ln" in second.body.decode()
+
+
+@by_stream
+@by_kind
+@by_caller
+async def test_tools_are_called_together(
+    every: Every,
+    caller: ChatCaller,
+    kind: Kind,
+    stream: bool,  # noqa: FBT001
+) -> None:
+    every.upstream.reply = speaking(TWO_TOOLS)
+    heard = await every.hear(caller, caller.with_tool(caller.body(kind, stream=stream)))
+    assert [tool[1:] for tool in heard.tools] == [("weather", {"city": "Köln"}), ("weather", {"city": "Łódź"})]
+    assert len({tool[0] for tool in heard.tools}) == 2
+    assert heard.finish == caller.finishes[1]
 
 
 def declared(asked: Asked, kind: Kind) -> tuple[str, Any]:
@@ -203,7 +219,7 @@ async def test_thoughts_are_told_apart_and_signed_ones_come_back(
     kind: Kind,
     stream: bool,  # noqa: FBT001
 ) -> None:
-    every.upstream.reply = speaking(Speech(thought="Hm.", text=(), tool=("weather", "{}"), reasoning_tokens=3))
+    every.upstream.reply = speaking(Speech(thought="Hm.", text=(), tools=(("weather", "{}"),), reasoning_tokens=3))
     body = caller.with_tool(caller.body(kind, stream=stream))
     heard = await every.hear(caller, body)
     assert (heard.thought, heard.text) == ("Hm.", "")
@@ -218,3 +234,33 @@ async def test_betas_are_asked_of_their_own_provider_alone(every: Every, caller:
     await every.hear(caller, caller.body(kind), f"anthropic-beta: {BETA}")
     expected = BETA if (caller.name, kind) == ("messages", "anthropic") else None
     assert every.upstream.asked[0].headers.get("anthropic-beta") == expected
+
+
+@by_kind
+@by_caller
+async def test_the_tiers_cap_goes_to_the_provider_in_its_words(every: Every, caller: ChatCaller, kind: Kind) -> None:
+    every.upstream.reply = speaking(Speech(input_tokens=1, output_tokens=1))
+    answer = await every.post(caller, caller.body(kind), key=CAPPED_KEY)
+    assert understood(caller, answer).text == "Grüße!"
+    asked = every.upstream.asked[0].json
+    caps = {"openai": asked.get("max_tokens"), "anthropic": asked.get("max_tokens")}
+    assert caps.get(kind, asked.get("generationConfig", {}).get("maxOutputTokens")) == 7
+
+
+@by_stream
+@by_kind
+@by_caller
+async def test_an_answer_is_given_again_as_it_was(
+    every: Every,
+    caller: ChatCaller,
+    kind: Kind,
+    stream: bool,  # noqa: FBT001
+) -> None:
+    body = caller.body(kind, stream=stream)
+    told = [await every.post(caller, body, "x-penstock-cache: on") for _ in range(2)]
+    assert [answer.headers["x-penstock-cache"] for answer in told] == ["miss", "hit"]
+    assert told[0].body == told[1].body
+    assert understood(caller, told[1]).text == "Grüße!"
+    assert len(every.upstream.asked) == 1
+    event = await every.event_of(told[1])
+    assert (event["cache_hit"], event["cost_nano_usd"]) == (True, 0)

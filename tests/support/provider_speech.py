@@ -27,14 +27,14 @@ _HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encodin
 
 
 class Speech(Struct, frozen=True, kw_only=True):
-    """An answer: ``text`` in pieces, or a call of ``tool``, and what it used; ``None`` says nothing of that.
+    """An answer: ``text`` in pieces, or calls of ``tools``, each a name and its arguments, and what it used; ``None`` says nothing of that.
 
     ``input_tokens`` are all of the input and ``output_tokens`` all of the output, thoughts included.
     """
 
     text: tuple[str, ...] = ("Grü", "ße", "!")
     thought: str = ""
-    tool: tuple[str, str] | None = None
+    tools: tuple[tuple[str, str], ...] = ()
     used: bool = True
     input_tokens: int = 100
     cached_tokens: int = 0
@@ -43,7 +43,8 @@ class Speech(Struct, frozen=True, kw_only=True):
 
 
 TEXT = Speech()
-TOOL = Speech(text=(), tool=("weather", '{"city":"Köln"}'))
+TOOL = Speech(text=(), tools=(("weather", '{"city":"Köln"}'),))
+TWO_TOOLS = Speech(text=(), tools=(("weather", '{"city":"Köln"}'), ("weather", '{"city":"Łódź"}')))
 
 
 def kind_of(asked: Asked) -> Kind:
@@ -108,27 +109,28 @@ def _openai_usage(speech: Speech) -> dict[str, Any]:
 
 def _openai_body(speech: Speech) -> dict[str, Any]:
     message: dict[str, Any] = {"role": "assistant", "content": "".join(speech.text) or None, "refusal": None}
-    if speech.tool is not None:
-        message["tool_calls"] = [_openai_call(*speech.tool)]
-    choice = {"index": 0, "message": message, "finish_reason": "tool_calls" if speech.tool else "stop"}
+    if speech.tools:
+        message["tool_calls"] = [_openai_call(number, *tool) for number, tool in enumerate(speech.tools)]
+    choice = {"index": 0, "message": message, "finish_reason": "tool_calls" if speech.tools else "stop"}
     body = {"id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": "o-1", "choices": [choice]}
     return body | ({"usage": _openai_usage(speech)} if speech.used else {})
 
 
-def _openai_call(name: str, arguments: str) -> dict[str, Any]:
-    return {"id": "call_1", "type": "function", "function": {"name": name, "arguments": arguments}}
+def _openai_call(number: int, name: str, arguments: str) -> dict[str, Any]:
+    return {"id": f"call_{number}", "type": "function", "function": {"name": name, "arguments": arguments}}
 
 
 def _openai_events(speech: Speech) -> list[bytes]:
     deltas: list[dict[str, Any]] = [{"role": "assistant", "content": ""}]
     deltas += [{"content": piece} for piece in speech.text]
-    if speech.tool is not None:
-        name, arguments = speech.tool
-        deltas.append({"tool_calls": [{"index": 0} | _openai_call(name, "")]})
-        halves = arguments[:5], arguments[5:]
-        deltas += [{"tool_calls": [{"index": 0, "function": {"arguments": half}}]} for half in halves]
+    # Begun one after another, and then their arguments alternate.
+    for number, (name, _) in enumerate(speech.tools):
+        deltas.append({"tool_calls": [{"index": number} | _openai_call(number, name, "")]})
+    for half in (slice(5), slice(5, None)):
+        for number, (_, arguments) in enumerate(speech.tools):
+            deltas.append({"tool_calls": [{"index": number, "function": {"arguments": arguments[half]}}]})
     told = [_openai_event([{"index": 0, "delta": delta, "finish_reason": None}]) for delta in deltas]
-    reason = "tool_calls" if speech.tool else "stop"
+    reason = "tool_calls" if speech.tools else "stop"
     told.append(_openai_event([{"index": 0, "delta": {}, "finish_reason": reason}]))
     if speech.used:
         told.append(_openai_event([], usage=_openai_usage(speech)))
@@ -158,16 +160,15 @@ def _anthropic_body(speech: Speech) -> dict[str, Any]:
         content.append({"type": "thinking", "thinking": speech.thought, "signature": "c2ln"})
     if speech.text:
         content.append({"type": "text", "text": "".join(speech.text)})
-    if speech.tool is not None:
-        name, arguments = speech.tool
-        content.append({"type": "tool_use", "id": "toolu_1", "name": name, "input": json.loads(arguments)})
+    for number, (name, arguments) in enumerate(speech.tools):
+        content.append({"type": "tool_use", "id": f"toolu_{number}", "name": name, "input": json.loads(arguments)})
     return {
         "id": "msg_1",
         "type": "message",
         "role": "assistant",
         "model": "c-1",
         "content": content,
-        "stop_reason": "tool_use" if speech.tool else "end_turn",
+        "stop_reason": "tool_use" if speech.tools else "end_turn",
         "stop_sequence": None,
     } | ({"usage": _anthropic_usage(speech)} if speech.used else {})
 
@@ -186,9 +187,8 @@ def _anthropic_events(speech: Speech) -> list[bytes]:
         blocks.append(({"type": "thinking", "thinking": "", "signature": ""}, deltas))
     if speech.text:
         blocks.append(({"type": "text", "text": ""}, [{"type": "text_delta", "text": piece} for piece in speech.text]))
-    if speech.tool is not None:
-        name, arguments = speech.tool
-        block = {"type": "tool_use", "id": "toolu_1", "name": name, "input": {}}
+    for number, (name, arguments) in enumerate(speech.tools):
+        block = {"type": "tool_use", "id": f"toolu_{number}", "name": name, "input": {}}
         pieces = ("", arguments[:5], arguments[5:])
         blocks.append((block, [{"type": "input_json_delta", "partial_json": piece} for piece in pieces]))
     for index, (block, deltas) in enumerate(blocks):
@@ -197,7 +197,7 @@ def _anthropic_events(speech: Speech) -> list[bytes]:
             told.append(_anthropic_event("ping"))
         told += [_anthropic_event("content_block_delta", index=index, delta=delta) for delta in deltas]
         told.append(_anthropic_event("content_block_stop", index=index))
-    delta = {"stop_reason": "tool_use" if speech.tool else "end_turn", "stop_sequence": None}
+    delta = {"stop_reason": "tool_use" if speech.tools else "end_turn", "stop_sequence": None}
     used = {"usage": {"output_tokens": speech.output_tokens}} if speech.used else {}
     return [*told, _anthropic_event("message_delta", delta=delta, **used), _anthropic_event("message_stop")]
 
@@ -215,10 +215,9 @@ def _gemini_parts(speech: Speech) -> list[dict[str, Any]]:
     if speech.thought:
         parts.append({"text": speech.thought, "thought": True})
     parts += [{"text": piece} for piece in speech.text]
-    if speech.tool is not None:
-        name, arguments = speech.tool
-        call = {"id": "fc_1", "name": name, "args": json.loads(arguments)}
-        parts.append({"functionCall": call, "thoughtSignature": "c2ln"})
+    for number, (name, arguments) in enumerate(speech.tools):
+        call = {"id": f"fc_{number}", "name": name, "args": json.loads(arguments)}
+        parts.append({"functionCall": call} | ({} if number else {"thoughtSignature": "c2ln"}))
     return parts
 
 

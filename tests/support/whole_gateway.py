@@ -66,7 +66,7 @@ class Whole:
         return found
 
     async def _left(self) -> dict[str, Any]:
-        billed = sum(event["cost_nano_usd"] for event in await self.events())
+        billed = sum(event["cost_nano_usd"] for event in await self.events() if event["tenant_id"] == "acme")
         state = {
             "calls in flight": self.gateway.calls_in_flight,
             "calls in flight by tenant": sum(self._owned.admissions.in_flight.values()),

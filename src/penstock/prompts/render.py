@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable
 
-import msgspec
-from msgspec import Raw
 from msgspec.structs import replace
 
 from penstock.core.answer import Answer
@@ -14,11 +12,11 @@ from penstock.core.chain import Handler
 from penstock.core.errors import InputTooLong, InvalidParameter, MissingVariable
 from penstock.core.plan import Exclusion, narrow, plan_targets
 from penstock.core.tokens import estimate_tokens
+from penstock.prompts.place import place
 from penstock.prompts.registry import Entry, Registry
 
 # A template may use a variable many times: what comes out is bounded too.
 MAX_RENDERED_CHARACTERS = 4_194_304
-_MESSAGES = msgspec.json.Decoder(list[Raw])
 
 
 class Render:
@@ -49,11 +47,8 @@ class Render:
         if sum(template.length(values) for _, template in entry.templates) > MAX_RENDERED_CHARACTERS:
             raise InputTooLong("The prompt and its variables are too long together.", param="variables")
         texts = [(role, template.fill(values)) for role, template in entry.templates]
-        messages = [Raw(msgspec.json.encode({"role": role, "content": text})) for role, text in texts]
-        messages += _given(call)
         tokens = sum(estimate_tokens(text) for _, text in texts)
-        fields = {**call.fields, "messages": Raw(msgspec.json.encode(messages))}
-        return await proceed(replace(call, fields=fields, input_tokens=call.input_tokens + tokens))
+        return await proceed(replace(call, fields=place(call, texts), input_tokens=call.input_tokens + tokens))
 
 
 def _narrowed(call: Call, compatible: tuple[str, ...], prompt_id: str) -> Call:
@@ -75,16 +70,6 @@ def _narrowed(call: Call, compatible: tuple[str, ...], prompt_id: str) -> Call:
     if decision is not None:
         call.trail.decision = replace(decision, targets=targets, excluded=decision.excluded + excluded)
     return replace(call, plan=plan)
-
-
-def _given(call: Call) -> list[Raw]:
-    given = call.fields.get("messages")
-    if given is None:
-        return []
-    try:
-        return _MESSAGES.decode(given)
-    except msgspec.DecodeError:
-        raise InvalidParameter("`messages` must be a list.", param="messages") from None
 
 
 def _values(entry: Entry, asked: PromptRef) -> dict[str, str]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from msgspec.structs import replace
+
 from penstock.core.answer import Answer, Event, EventKind
 from penstock.core.call import Call, Dialect, Usage
 from penstock.core.conversation import (
@@ -115,8 +117,9 @@ class TranslatingReader:
         said, output_tokens = self._said, self._output_tokens
         if said is not None and (said.output_tokens or not output_tokens):
             return said
-        input_tokens = self._call.input_tokens if said is None else said.input_tokens or self._call.input_tokens
-        return Usage(input_tokens, output_tokens, estimated=True)
+        said = said or Usage()
+        input_tokens = said.input_tokens or self._call.input_tokens
+        return replace(said, input_tokens=input_tokens, output_tokens=output_tokens, estimated=True)
 
     def read(self, data: bytes, events: list[Event]) -> None:
         """Append the events that ``data`` completes. Raises ``UpstreamMalformed`` behind the last good one."""

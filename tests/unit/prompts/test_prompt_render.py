@@ -75,6 +75,16 @@ async def test_the_template_becomes_messages() -> None:
     ]
 
 
+@pytest.mark.parametrize("system", [None, "Be brief.", [{"type": "text", "text": "Be brief."}]])
+async def test_messages_calls_have_what_the_system_says_in_its_own_place(system: Any) -> None:
+    body = {"messages": [{"role": "user", "content": "More."}]} | ({} if system is None else {"system": system})
+    asked = replace(asking(body=body, message="Hi"), dialect="anthropic")
+    rendered = await render(asked)
+    assert messages(rendered) == [{"role": "user", "content": "Hi"}, {"role": "user", "content": "More."}]
+    blocks = [{"type": "text", "text": text} for text in ("Speak English.", "Be brief.")]
+    assert msgspec.json.decode(rendered.fields["system"]) == (blocks[:1] if system is None else blocks)
+
+
 async def test_messages_of_the_call_follow_unchanged() -> None:
     own = {"role": "user", "content": [{"type": "text", "text": "more"}], "x-unknown": 1}
     rendered = await render(asking(body={"messages": [own], "top_k": 5}, message="Hi", language="Welsh"))

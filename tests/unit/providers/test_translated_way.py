@@ -6,7 +6,8 @@ from typing import Any
 
 import msgspec
 
-from penstock.core.call import Call
+from penstock.core.answer import Event
+from penstock.core.call import Call, Usage
 from penstock.core.plan import Target
 from penstock.providers import connect
 from support.calls import make_call
@@ -31,3 +32,18 @@ async def test_header_lines_of_a_body_go_no_further_than_the_body() -> None:
     anthropic = connect("anthropic", "acme", base_url=None, api_key="k", transport=transport)
     await anthropic.bind(TARGET)(asked_in("anthropic", lines=BETAS))
     assert transport.lines == [b"", BETAS]
+
+
+def test_what_a_stream_has_read_from_the_cache_is_known_though_it_breaks() -> None:
+    provider = Anthropic("acme", base_url=None, api_key="k", transport=ScriptedTransport([]))
+    reader = provider.ways(TARGET)["openai"].reader(asked_in("openai", stream=True))
+    usage = {"input_tokens": 3, "cache_read_input_tokens": 90, "cache_creation_input_tokens": 7, "output_tokens": 1}
+    events: list[Event] = []
+    for told in (
+        {"type": "message_start", "message": {"type": "message", "usage": usage}},
+        {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "Hello there"}},
+    ):
+        reader.read(b"data: " + msgspec.json.encode(told) + b"\n\n", events)
+    tokens = reader.usage.output_tokens
+    assert tokens > 1
+    assert reader.usage == Usage(100, tokens, estimated=True, cached_tokens=90, cache_write_tokens=7)

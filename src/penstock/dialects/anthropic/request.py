@@ -10,6 +10,7 @@ from typing import Annotated, Literal, TypeAlias
 
 import msgspec
 from msgspec import Meta, Raw, Struct
+from msgspec.structs import replace
 
 from penstock.core.call import PromptRef
 from penstock.core.tokens import estimate_json_tokens
@@ -97,8 +98,8 @@ def read_messages(body: bytes) -> ChatRequest:
 
 
 def read_count(body: bytes) -> ChatRequest:
-    """The same of a request to count tokens, which needs no `max_tokens`."""
-    return _read(body)[0]
+    """The same of a request to count tokens, which needs no `max_tokens`, for nothing is said in answer."""
+    return replace(_read(body)[0], max_output_tokens=0)
 
 
 def _read(body: bytes) -> tuple[ChatRequest, _Messages]:

@@ -25,7 +25,7 @@ def _read_embeddings(body: bytes) -> ChatRequest:
         stream=False,
         include_usage=False,
         temperature=None,
-        max_output_tokens=1,  # vectors are not billed as output
+        max_output_tokens=0,  # vectors are not billed as output
         input_tokens=asked.input_tokens,
         choices=1,
         user=asked.user,
