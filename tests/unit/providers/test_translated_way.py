@@ -35,7 +35,7 @@ async def test_header_lines_of_a_body_go_no_further_than_the_body() -> None:
 
 
 def test_what_a_stream_has_read_from_the_cache_is_known_though_it_breaks() -> None:
-    provider = Anthropic("acme", base_url=None, api_key="k", transport=ScriptedTransport([]))
+    provider = connect("anthropic", "acme", base_url=None, api_key="k", transport=ScriptedTransport([]))
     reader = provider.ways(TARGET)["openai"].reader(asked_in("openai", stream=True))
     usage = {"input_tokens": 3, "cache_read_input_tokens": 90, "cache_creation_input_tokens": 7, "output_tokens": 1}
     events: list[Event] = []
