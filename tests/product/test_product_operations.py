@@ -38,6 +38,7 @@ admin_keys: [$ADMIN_KEY]
 """
 SECRETS = {"ACME_KEY": "sk-acme-" + "a" * 40, "ADMIN_KEY": "sk-admin-" + "b" * 40}
 HELLO: Any = [{"role": "user", "content": "Tell me about the sea, the sky and all that lies between them."}]
+LONG: Any = [{"role": "user", "content": "word " * 200}]
 
 
 def write_config(folder: Path, *, model_id: str = "one", latency_ms: int = 0, concurrent: int = 100) -> Path:
@@ -244,10 +245,9 @@ async def test_sigterm_finishes_what_runs_and_ends_as_a_success(tmp_path: Path) 
 async def test_a_stream_that_outlasts_the_drain_is_cut_and_recorded(tmp_path: Path) -> None:
     config = write_config(tmp_path)
     config.write_text(config.read_text().replace("drain_timeout_s: 5", "drain_timeout_s: 1"))
-    long: Any = [{"role": "user", "content": "word " * 200}]
     with running(config, tmp_path, **SECRETS) as gateway:
         async with client_of(gateway) as client:
-            stream = await client.chat.completions.create(model="small", messages=long, stream=True)
+            stream = await client.chat.completions.create(model="small", messages=LONG, stream=True)
             await anext(stream)
             gateway.process.send_signal(signal.SIGTERM)
             with pytest.raises(openai.OpenAIError):
@@ -262,14 +262,12 @@ async def test_a_stream_that_outlasts_the_drain_is_cut_and_recorded(tmp_path: Pa
 
 async def test_a_crash_loses_no_money_and_leaves_a_valid_log(tmp_path: Path) -> None:
     config = write_config(tmp_path)
-    # The quoted text takes ten seconds, so that no slow machine brings the stream to its end before the crash.
-    config.write_text(config.read_text().replace("tokens_per_s: 20", "tokens_per_s: 4"))
-    long: Any = [{"role": "user", "content": "word " * 200}]
+    config.write_text(config.read_text().replace("tokens_per_s: 20", "tokens_per_s: 4"))  # the crash is first by far
     with running(config, tmp_path, **SECRETS) as gateway:
         async with client_of(gateway) as client:
             for _ in range(3):
                 await client.chat.completions.create(model="small", messages=HELLO, max_tokens=1)
-            stream = await client.chat.completions.create(model="small", messages=long, stream=True, max_tokens=500)
+            stream = await client.chat.completions.create(model="small", messages=LONG, stream=True, max_tokens=500)
             await anext(stream)
             finished = get(gateway, "/audit")["events"]
             gateway.process.send_signal(signal.SIGKILL)
@@ -282,8 +280,7 @@ async def test_a_crash_loses_no_money_and_leaves_a_valid_log(tmp_path: Path) -> 
         kept = [event["call_id"] for event in get(gateway, "/audit")["events"] if event.get("call_id")]
         assert set(kept) >= {event["call_id"] for event in finished if event.get("call_id")}
         # The call that nobody saw the end of counts with all that was held for it.
-        assert settled > 0
-        assert metrics > settled / 1e9 + 0.4
+        assert metrics - 0.4 > settled / 1e9 > 0
         verified = command(gateway, "audit", "verify", "--config", str(config))
         assert verified.returncode == 0, verified.stdout
 

@@ -293,13 +293,10 @@ def check_order(stream: bytes) -> None:
 
 def answered(parts: tuple[Part, ...]) -> tuple[Part, ...]:
     """``parts`` without the proofs behind the last words, for no turn may end with a thought."""
-    while parts and isinstance(parts[-1], Thought) and not parts[-1].text and not all_thoughts(parts):
-        parts = parts[:-1]
+    if any(not isinstance(part, Thought) for part in parts):
+        while isinstance(parts[-1], Thought) and not parts[-1].text:
+            parts = parts[:-1]
     return parts
-
-
-def all_thoughts(parts: tuple[Part, ...]) -> bool:
-    return all(isinstance(part, Thought) for part in parts)
 
 
 # --- what holds ------------------------------------------------------------------------------------------------------
