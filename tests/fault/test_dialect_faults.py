@@ -145,24 +145,25 @@ BEFORE_CONTENT: dict[str, tuple[Reply, int, str]] = {
 
 
 @by_stream
-@by_kind
 @by_caller
 async def test_what_fails_before_content_has_a_status_and_the_callers_shape(
     tmp_path: Path,
     caller: ChatCaller,
-    kind: Kind,
     stream: bool,  # noqa: FBT001
 ) -> None:
+    answers: list[tuple[str, str, Response]] = []
     async with every_provider(tmp_path) as every:
         for name, (reply, status, code) in BEFORE_CONTENT.items():
             every.upstream.reply = reply
-            alias = f"quick-{kind}" if name == "silence" else kind
-            answer = await every.post(caller, caller.body(alias, stream=stream))
-            refused(caller, answer, status)
+            aliases = [f"quick-{kind}" if name == "silence" else kind for kind in KINDS]
+            told = await asyncio.gather(*(every.post(caller, caller.body(alias, stream=stream)) for alias in aliases))
+            for alias, answer in zip(aliases, told, strict=True):
+                refused(caller, answer, status)
+                assert answer.headers.get("retry-after") == ("7" if status == 429 else None)
+                answers.append((f"{name} of {alias}", code, answer))
+        for where, code, answer in answers:
             event = await every.event_of(answer)
-            assert (event["status"], event["error_code"]) == ("error", code), name
-            if status == 429:
-                assert answer.headers["retry-after"] == "7"
+            assert (event["status"], event["error_code"]) == ("error", code), where
 
 
 # --- midway ----------------------------------------------------------------------------------------------------------

@@ -272,3 +272,11 @@ def test_what_is_wrong_is_named_by_its_path(fields: dict[str, Any], param: str) 
     with pytest.raises(InvalidParameter) as caught:
         conversation(**fields)
     assert caught.value.param == param
+
+
+def test_which_thoughts_are_left_out_is_for_anthropic_alone_to_know() -> None:
+    clear = {"type": "clear_thinking_20251015", "keep": "all"}
+    assert conversation(context_management={"edits": [clear]}).unread == {}
+    assert conversation(context_management={}).unread == {}
+    for said in ({"edits": [clear, {"type": "clear_tool_uses_20250919"}]}, {"compact": True}, [clear]):
+        assert list(conversation(context_management=said).unread) == ["context_management"]

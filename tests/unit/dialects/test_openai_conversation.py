@@ -209,6 +209,7 @@ def test_hints_are_not_missed_and_nulls_say_nothing() -> None:
     hints = {"metadata": {"a": "b"}, "store": False, "service_tier": "auto", "prompt_cache_key": "k"}
     nulls = dict.fromkeys(("logit_bias", "tools", "tool_choice", "stop", "n", "audio", "response_format", "top_k"))
     assert conversation(**hints, **nulls, max_tokens=5) == conversation()
+    assert conversation(logit_bias={}, documents=[], verbosity="medium") == conversation()
 
 
 def test_what_has_no_meaning_here_is_unread_under_its_path() -> None:

@@ -80,6 +80,14 @@ class _Metadata(Struct):
     user_id: str | None = None
 
 
+class _Edit(Struct):
+    type: str
+
+
+class _ContextManagement(Struct, forbid_unknown_fields=True):
+    edits: list[_Edit] | None = None
+
+
 class Asked(Struct, frozen=True, kw_only=True):
     """The fields of a ``Conversation`` of the same names."""
 
@@ -111,6 +119,10 @@ def read_asked(fields: dict[str, Raw]) -> Asked:
         for name, value in fields.items()
         if name not in _READ and name not in _HINTS and bytes(value) != b"null"
     }
+    # Which of its own thoughts Anthropic leaves out; Claude Code asks so always, and no other provider gets any of them
+    # (github.com/anthropics/claude-code/issues/21612, 2026-11-21).
+    if "context_management" in unread and _clears_thoughts_alone(fields):
+        del unread["context_management"]
     choice = read_field(fields, "tool_choice", _ToolChoice)
     config = read_field(fields, "output_config", _OutputConfig)
     metadata = read_field(fields, "metadata", _Metadata)
@@ -127,6 +139,14 @@ def read_asked(fields: dict[str, Raw]) -> Asked:
         user=(metadata and metadata.user_id) or "",
         unread=unread,
     )
+
+
+def _clears_thoughts_alone(fields: dict[str, Raw]) -> bool:
+    try:
+        management = msgspec.json.decode(fields["context_management"], type=_ContextManagement)
+    except msgspec.ValidationError:
+        return False
+    return all(edit.type.startswith("clear_thinking_") for edit in management.edits or ())
 
 
 def read_field(fields: dict[str, Raw], name: str, kind: type[_T]) -> _T | None:

@@ -55,6 +55,8 @@ _HINTS = frozenset(
 # The edge has read them already.
 _DECIDED = frozenset(("drop_unsupported", "max_completion_tokens", "max_tokens", "model"))
 _NOTHING = (b"", b"null")
+# As SDKs and frameworks say it of options that are left alone (`"logit_bias": {}`).
+_ASKS_NOTHING = (*_NOTHING, b"{}", b"[]")
 # A function without parameters takes none (openai 3.3.1, types/shared_params/function_definition.py).
 _NO_PARAMETERS = Raw(b'{"type":"object","properties":{}}')
 
@@ -179,9 +181,11 @@ def read_conversation(call: Call) -> Conversation:
         raise explain(str(error), _EXPECTED) from None
     except msgspec.DecodeError as error:
         raise malformed(body, error) from None
-    unread = {name: raw for name, raw in call.fields.items() if name not in _KNOWN and bytes(raw) not in _NOTHING}
+    unread = {name: raw for name, raw in call.fields.items() if name not in _KNOWN and bytes(raw) not in _ASKS_NOTHING}
     if set(asked.modalities or ()) - {"text"}:
         unread["modalities"] = call.fields["modalities"]
+    if bytes(unread.get("verbosity", b"")) == b'"medium"':  # the default
+        del unread["verbosity"]
     turns = _Turns(unread)
     messages = tuple(turns.read(index, message) for index, message in enumerate(asked.messages))
     tools, choice = _read_tools(asked, call.fields, unread)
