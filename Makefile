@@ -22,7 +22,7 @@ test: $(DEV) ## install what the tests need, then run every test; ARGS goes to p
 soak: $(DEV) ## ten minutes of streams, cancels and faults: is memory flat? ARGS="--seconds 60 --streams 200"
 	PYTHONPATH=tests $(BIN)/python -m soak $(ARGS)
 
-conformance: $(BASE) $(CONFORMANCE) ## run LangChain's chat model suite against the demo gateway
+conformance: $(BASE) $(CONFORMANCE) ## run LangChain's chat model suite against the demo gateway, at each of its faces
 	.venv-conformance/bin/python -m pytest -c conformance/pytest.ini conformance $(ARGS)
 
 test-sdks: $(BASE) $(CONFORMANCE) $(INSTRUCTOR) $(LITELLM) ## drive the gateway with SDKs, each in front of played providers
