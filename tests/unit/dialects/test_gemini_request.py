@@ -346,6 +346,13 @@ def test_what_it_cannot_do_is_left_out_where_the_caller_allows_it(
     assert call.trail.dropped == (param,)
 
 
+def test_one_call_of_a_forced_tool_is_a_wish() -> None:
+    call = make_call(dialect="openai")
+    found = ask(call=call, tools=(LOOK_UP,), tool_choice=OneTool(LOOK_UP.name), parallel_tools=False)
+    assert found["toolConfig"]["functionCallingConfig"]["mode"] == "ANY"
+    assert call.trail.dropped == ("parallel_tool_calls",)
+
+
 def test_pictures_of_the_system_cannot_be_said_and_names_of_users_are_a_hint() -> None:
     call = make_call(drop_unsupported=True)
     picture = Image(place=Url("https://example.com/a.png"))
