@@ -13,12 +13,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from place import OURS, Place
-from upstream import LIMITED_KEY, Upstream, playing
+from place import TENANTS, Place, at
+from upstream import Upstream, playing
 
 HERE = Path(__file__).parent
 START_LIMIT_S = 20.0
-TENANTS = {"OUR_KEY": OURS, "LIMITED_KEY": LIMITED_KEY + "0" * 40}
 # An SDK must meet what is here, not what the shell of who runs this names.
 for name in list(os.environ):
     if name.lower().endswith("_proxy") or name.startswith(("OPENAI_", "ANTHROPIC_", "LANGSMITH_", "LANGCHAIN_")):
@@ -45,14 +44,7 @@ def gateway_url(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) ->
 @pytest.fixture
 def place(request: pytest.FixtureRequest, upstream: Upstream) -> Place:
     """The place that the test's parameter names: `direct`, or the model of the gateway that is asked."""
-    upstream.left.clear()
-    upstream.asked.clear()
-    if request.param == "direct":
-        address = upstream.address
-        return Place("direct", f"{address}/openai/v1", f"{address}/anthropic", "real", upstream, key="sk-provider")
-    url: str = request.getfixturevalue("gateway_url")
-    limited = TENANTS["LIMITED_KEY"]
-    return Place(request.param, f"{url}/v1", url, request.param, upstream, limited_key=limited)
+    return at(request.param, upstream, request.getfixturevalue("gateway_url"))
 
 
 @contextmanager

@@ -54,7 +54,9 @@ def events(asked: Asked, said: Said) -> Iterator[bytes]:
         yield _event("content_block_delta", index=0, delta=delta)
     yield _event("content_block_stop", index=0)
     told = {"stop_reason": _stop(said), "stop_sequence": None}
-    yield _event("message_delta", delta=told, usage={"output_tokens": OUTPUT_TOKENS})
+    usage = _message(asked, OUTPUT_TOKENS)["usage"]
+    del usage["service_tier"]
+    yield _event("message_delta", delta=told, usage=usage)
     yield _event("message_stop")
 
 
