@@ -50,8 +50,9 @@ def pieces(text: str) -> list[str]:
     return [text[start : start + _PIECE_CHARACTERS] for start in range(0, len(text), _PIECE_CHARACTERS)]
 
 
-def example(schema: dict[str, Any], root: dict[str, Any]) -> Any:
-    """The simplest value that fits a JSON Schema, of the keywords that SDKs write."""
+def example(schema: Any, root: dict[str, Any]) -> Any:
+    """The simplest value that fits a JSON Schema, of the keywords that SDKs write; what is no schema fits anything."""
+    schema = schema if isinstance(schema, dict) else {"type": "string"}
     if "$ref" in schema:
         found: Any = root
         for name in schema["$ref"].removeprefix("#/").split("/"):
