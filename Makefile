@@ -3,10 +3,13 @@ SHELL := /bin/sh
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 CONFIG ?= config/demo.yaml
+JOBS ?= 2
 BIN := .venv/bin
 BASE := .venv/.base
 DEV := .venv/.dev
 CONFORMANCE := .venv-conformance/.installed
+INSTRUCTOR := .venv-instructor/.installed
+LITELLM := .venv-litellm/.installed
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
@@ -14,14 +17,20 @@ help: ## print this list
 serve: $(BASE) ## install once, then serve CONFIG (config/demo.yaml, on 127.0.0.1:8000); ARGS="--port 8001" for another port
 	exec $(BIN)/penstock serve --config $(CONFIG) $(ARGS)
 
-test: $(DEV) ## install what the tests need, then run every test; ARGS goes to pytest
-	$(BIN)/python -m pytest -ra $(ARGS)
+test: $(DEV) ## install what the tests need, then run every test, in JOBS=2 processes; ARGS goes to pytest
+	$(BIN)/python -m pytest -ra -n $(JOBS) --dist loadfile $(ARGS)
 
 soak: $(DEV) ## ten minutes of streams, cancels and faults: is memory flat? ARGS="--seconds 60 --streams 200"
 	PYTHONPATH=tests $(BIN)/python -m soak $(ARGS)
 
-conformance: $(BASE) $(CONFORMANCE) ## run LangChain's chat model suite against the demo gateway
+conformance: $(BASE) $(CONFORMANCE) ## run LangChain's chat model suite against the demo gateway, at each of its faces
 	.venv-conformance/bin/python -m pytest -c conformance/pytest.ini conformance $(ARGS)
+
+test-sdks: $(BASE) $(CONFORMANCE) $(INSTRUCTOR) $(LITELLM) ## drive the gateway with SDKs, each in front of played providers
+	sdks/vercel/install.sh
+	.venv-conformance/bin/python -m pytest -c sdks/pytest.ini sdks --ignore-glob='*_apart_*' $(ARGS)
+	.venv-instructor/bin/python -m pytest -c sdks/pytest.ini sdks/test_apart_instructor.py $(ARGS)
+	.venv-litellm/bin/python -m pytest -c sdks/pytest.ini sdks/test_apart_litellm.py $(ARGS)
 
 check: $(DEV) ## lint, format, types, import directions, ceilings, hygiene, locks
 	$(BIN)/python -m tools.check
@@ -47,8 +56,8 @@ lock: $(DEV) ## resolve pyproject.toml into requirements/*.txt with hashes
 	$(BIN)/python -m tools.lock
 
 clean: ## remove the environment, caches and build output
-	rm -rf .venv .venv-conformance .peers dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
-	find src tests bench tools -name __pycache__ -type d -prune -exec rm -rf {} +
+	rm -rf .venv .venv-conformance .venv-instructor .venv-litellm sdks/vercel/node_modules .peers dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find src tests bench tools sdks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BASE): requirements/base.txt requirements/build.txt pyproject.toml tools/install.sh
 	PYTHON="$(PYTHON)" tools/install.sh base
@@ -58,8 +67,8 @@ $(DEV): requirements/dev.txt $(BASE)
 	PYTHON="$(PYTHON)" tools/install.sh dev
 	@touch $@
 
-$(CONFORMANCE): requirements/conformance.txt tools/install.sh
-	PYTHON="$(PYTHON)" tools/install.sh conformance
+.venv-%/.installed: requirements/%.txt tools/install.sh
+	PYTHON="$(PYTHON)" tools/install.sh $*
 	@touch $@
 
-.PHONY: help serve test soak conformance check format bench bench-peers wheel lock clean
+.PHONY: help serve test soak conformance test-sdks check format bench bench-peers wheel lock clean

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Installs one set of requirements: `tools/install.sh base|dev|uv` into .venv, `conformance` into .venv-conformance.
+# Installs one set of requirements: `tools/install.sh base|dev|uv` into .venv, and each of
+# `conformance|instructor|litellm` into an environment of its own, such as .venv-conformance.
 # Works where Debian leaves out ensurepip (the system's pip installs into the environment) and where there is no
 # system pip (the environment brings its own). Registry settings are the caller's: pip.conf or PIP_* variables.
 set -eu
@@ -23,7 +24,7 @@ if [ -z "$python" ]; then
 fi
 
 venv=.venv
-[ "${1:-}" = conformance ] && venv=.venv-conformance
+case "${1:-}" in conformance | instructor | litellm) venv=".venv-$1" ;; esac
 
 if "$python" -m pip --version >/dev/null 2>&1; then
     [ -x "$venv/bin/python" ] || "$python" -m venv --without-pip "$venv"
@@ -42,10 +43,10 @@ base)
     pip install --quiet --no-deps --no-build-isolation -e .
     ;;
 dev) pip install --quiet --require-hashes -r requirements/dev.txt ;;
-conformance) pip install --quiet --require-hashes -r requirements/conformance.txt ;;
+conformance | instructor | litellm) pip install --quiet --require-hashes -r "requirements/$1.txt" ;;
 uv) pip install --quiet uv ;;
 *)
-    echo "usage: tools/install.sh base|dev|conformance|uv" >&2
+    echo "usage: tools/install.sh base|dev|conformance|instructor|litellm|uv" >&2
     exit 2
     ;;
 esac

@@ -15,11 +15,13 @@ import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
+# Each is an environment of its own, beside the gateway's.
+APART = ("conformance", "instructor", "litellm")
 LOCKS = {
     "base": ["pyproject.toml"],
     "build": ["--group", "build"],
     "dev": ["pyproject.toml", "--group", "dev", "--group", "build"],
-    "conformance": ["--group", "conformance"],
+    **{name: ["--group", name] for name in APART},
 }
 
 
@@ -31,7 +33,7 @@ def wanted(name: str) -> list[str]:
         "base": project["project"]["dependencies"],
         "build": groups["build"],
         "dev": [*project["project"]["dependencies"], *groups["dev"], *groups["build"]],
-        "conformance": groups["conformance"],
+        **{each: groups[each] for each in APART},
     }[name]
     return sorted([*requirements, f"python{project['project']['requires-python']}"])
 
@@ -78,7 +80,8 @@ def main() -> int:
     write("base", None)
     write("build", "base")
     write("dev", "base")
-    write("conformance", None)
+    for apart in APART:
+        write(apart, None)
     return 0
 
 

@@ -60,12 +60,12 @@ class ProviderSide(Protocol):
         """For one stream."""
 
 
-def leave_out(call: Call, param: str, provider: str) -> None:
-    """Go on without ``param``, which ``provider`` cannot do, where the caller allows it.
+def leave_out(call: Call, param: str, provider: str, *, hint: bool = False) -> None:
+    """Go on without ``param``, which ``provider`` cannot do, where the caller allows it or it is no more than a ``hint``.
 
     Raises ``UnsupportedParameter``.
     """
-    if not call.drop_unsupported:
+    if not (hint or call.drop_unsupported):
         msg = f"`{param}` is not supported by '{provider}': leave it out, or send `drop_unsupported: true`."
         raise UnsupportedParameter(msg, param=param)
     if param not in call.trail.dropped:

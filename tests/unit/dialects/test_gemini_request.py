@@ -26,6 +26,7 @@ from penstock.core.conversation import (
     Thinking,
     Thought,
     Tool,
+    ToolChoice,
     ToolResult,
     ToolUse,
     Url,
@@ -344,6 +345,14 @@ def test_what_it_cannot_do_is_left_out_where_the_caller_allows_it(
     call = make_call(dialect=dialect, drop_unsupported=True)
     assert ask(model_id=model_id, call=call, **asked)["contents"]
     assert call.trail.dropped == (param,)
+
+
+@pytest.mark.parametrize("choice", [OneTool(LOOK_UP.name), "required"])
+def test_one_call_of_a_forced_tool_is_a_wish(choice: ToolChoice) -> None:
+    call = make_call(dialect="openai")
+    found = ask(call=call, tools=(LOOK_UP,), tool_choice=choice, parallel_tools=False)
+    assert found["toolConfig"]["functionCallingConfig"]["mode"] == "ANY"
+    assert call.trail.dropped == ("parallel_tool_calls",)
 
 
 def test_pictures_of_the_system_cannot_be_said_and_names_of_users_are_a_hint() -> None:

@@ -46,6 +46,11 @@ def test_the_facts_stand_beside_the_fields() -> None:
     assert bytes(request.fields["max_tokens"]) == b"100"
 
 
+@pytest.mark.parametrize("name", ["max_tokens", "max_completion_tokens"])
+def test_an_answer_of_no_tokens_is_the_providers_to_refuse(name: str) -> None:
+    assert read(**{name: 0}).max_output_tokens == 0
+
+
 def test_plain_requests_have_plain_facts() -> None:
     request = read()
     assert (request.stream, request.include_usage, request.choices, request.user) == (False, False, 1, "")
@@ -96,7 +101,7 @@ def test_nothing_that_openai_takes_is_refused(fields: dict[str, Any]) -> None:
         ("temperature", 2.1),
         ("temperature", "hot"),
         ("top_p", -0.1),
-        ("max_tokens", 0),
+        ("max_tokens", -1),
         ("max_completion_tokens", 1.5),
         ("n", 129),
         ("stop", ["a"] * 5),

@@ -81,7 +81,7 @@ def test_nothing_that_openai_takes_is_refused(fields: dict[str, Any]) -> None:
         ("input[0].output", {"input": [{"type": "function_call_output", "call_id": "c", "output": {}}]}),
         ("instructions", {"instructions": ["x"]}),
         ("temperature", {"temperature": 3}),
-        ("max_output_tokens", {"max_output_tokens": 0}),
+        ("max_output_tokens", {"max_output_tokens": -1}),
         ("background", {"background": True}),
         ("tools[0].name", {"tools": [{"type": "function"}]}),
         ("text.format.type", {"text": {"format": {"type": "xml"}}}),

@@ -50,9 +50,12 @@ class Model:
         self.is_third = generation >= 3  # noqa: PLR2004 - a generation
         self._thinks = generation >= 2.5  # noqa: PLR2004 - a generation
 
-    def refuse(self, call: Call, param: str) -> None:
-        """Go on without ``param`` (OpenAI's name) where the caller allows it. Raises ``UnsupportedParameter``."""
-        leave_out(call, _NAMES.get(call.dialect, {}).get(param, param), self._provider)
+    def refuse(self, call: Call, param: str, *, hint: bool = False) -> None:
+        """Go on without ``param`` (OpenAI's name) where the caller allows it, or where it is no more than a ``hint``.
+
+        Raises ``UnsupportedParameter``.
+        """
+        leave_out(call, _NAMES.get(call.dialect, {}).get(param, param), self._provider, hint=hint)
 
     def thinking_config(self, thinking: Thinking, call: Call) -> dict[str, object]:
         """``thinkingConfig``: a level from Gemini 3 on, a budget before, and never both, which is refused."""

@@ -52,7 +52,11 @@ def _tools(conversation: Conversation, call: Call, model: Model) -> list[Tool]:
     if len(tools) < len(conversation.tools):
         model.refuse(call, "tools")  # it has none that take free text
     if tools and conversation.parallel_tools is False:
-        model.refuse(call, "parallel_tool_calls")
+        # Clients force a tool of theirs for structured output, and read one call of it (ai 7.0, langchain-openai 1.7;
+        # 2026-11-21).
+        choice = conversation.tool_choice
+        forced = isinstance(choice, OneTool) or (choice == "required" and len(tools) == 1)
+        model.refuse(call, "parallel_tool_calls", hint=forced)
     return tools
 
 

@@ -25,7 +25,7 @@ _MUST_BE = {
     "temperature": "a number from 0 to 2",
     "max_tokens": "an integer of at least 0",
     "n": "an integer from 1 to 128",
-    "best_of": "an integer of at least 1",
+    "best_of": "an integer of at least 0",
     "user": "a string",
 }
 
@@ -43,7 +43,7 @@ class _Asked(Struct):
     # With `echo`, 0 asks for the prompt's own logprobs.
     max_tokens: Annotated[int, Meta(ge=0)] | None = None
     n: Annotated[int, Meta(ge=1, le=128)] | None = None
-    best_of: Annotated[int, Meta(ge=1)] | None = None
+    best_of: Annotated[int, Meta(ge=0)] | None = None
     user: str | None = None
 
 

@@ -24,7 +24,8 @@ _PROMPT_FIELDS = frozenset(("prompt_id", "prompt_version", "prompt_variables"))
 # An image, a sound or a file is counted at a flat rate, never by the length of its base64.
 MEDIA_TOKENS = 1000
 
-_Count: TypeAlias = Annotated[int, Meta(ge=1)]
+# Of nothing too: OpenAI gives no least (openai 3.54, ``completion_create_params.py``, 2026-11-21); a provider may.
+_Count: TypeAlias = Annotated[int, Meta(ge=0)]
 _Name: TypeAlias = Annotated[str, Meta(min_length=1)]
 _Penalty: TypeAlias = Annotated[float, Meta(ge=-2, le=2)]
 
@@ -116,8 +117,8 @@ MUST_BE = {
     "top_p": "a number from 0 to 1",
     "frequency_penalty": "a number from -2 to 2",
     "presence_penalty": "a number from -2 to 2",
-    "max_completion_tokens": "an integer of at least 1",
-    "max_tokens": "an integer of at least 1",
+    "max_completion_tokens": "an integer of at least 0",
+    "max_tokens": "an integer of at least 0",
     "n": "an integer from 1 to 128",
     "seed": "an integer",
     "stop": "a string or an array of at most 4 strings",

@@ -23,7 +23,8 @@ _BILLED_FIELDS = ("tools", "text")
 # Without an input of their own, calls go on from what one of these names.
 _INPUT_ELSEWHERE = ("prompt", "previous_response_id", "conversation")
 
-_Count: TypeAlias = Annotated[int, Meta(ge=1)]
+# Of nothing too: OpenAI gives no least (openai 3.54, ``response_create_params.py``, 2026-11-21); a provider may.
+_Count: TypeAlias = Annotated[int, Meta(ge=0)]
 _Name: TypeAlias = Annotated[str, Meta(min_length=1)]
 _Penalty: TypeAlias = Annotated[float, Meta(ge=-2, le=2)]
 
