@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from contextlib import suppress
+from operator import mul
 from typing import Any
 
 import httpx2
@@ -16,10 +17,11 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from penstock.core.answer import CANCEL, Answer
-from penstock.core.call import Call
+from penstock.core.call import Call, Usage
 from penstock.core.errors import (
     InvalidRequest,
     PenstockError,
+    UnsupportedEndpoint,
     UpstreamCut,
     UpstreamMalformed,
     UpstreamRateLimited,
@@ -349,3 +351,24 @@ async def test_the_official_sdk_parses_its_answers() -> None:
         async with completions.stream(model="m", messages=messages, response_format=Weather) as stream:
             final = await stream.get_final_completion()
         assert final.choices[0].message.parsed == Weather(city="Paris", days=3)
+
+
+async def test_embeddings_are_unit_vectors_in_which_texts_that_share_words_are_near() -> None:
+    texts = ["the cat sat on the mat", "a cat sat on a mat", "quarterly revenue grew"]
+    call = make_call({"model": "fast", "input": texts}, dialect="embeddings")
+    answer = await Simulated("fake").bind(TARGET)(call)
+    assert answer.body is not None
+    near, far = _products([item["embedding"] for item in msgspec.json.decode(answer.body)["data"]])
+    assert near > far
+    assert (answer.usage, answer.dialect) == (Usage(15), "embeddings")
+
+
+def _products(vectors: list[list[float]]) -> tuple[float, float]:
+    one, near, far = vectors
+    assert all(sum(value * value for value in vector) == pytest.approx(1) for vector in vectors)
+    return sum(map(mul, one, near)), sum(map(mul, one, far))
+
+
+async def test_a_simulated_model_has_no_legacy_completions() -> None:
+    with pytest.raises(UnsupportedEndpoint, match="name another model"):
+        await Simulated("fake").bind(TARGET)(make_call({"model": "fast", "prompt": "Hi"}, dialect="completions"))

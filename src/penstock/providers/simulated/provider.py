@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from penstock.core.call import Dialect
 from penstock.core.chain import Handler
 from penstock.core.plan import Target
 from penstock.core.ports import Fault
 from penstock.providers.openai_compatible import OpenAICompatible
 from penstock.providers.simulated.transport import SimulatedTransport
 from penstock.providers.table import ROWS
+from penstock.providers.way import Way
+
+
+class _Adapter(OpenAICompatible):
+    def ways(self, target: Target) -> Mapping[Dialect, Way]:
+        """All but legacy completions, which no model of today has."""
+        return {dialect: way for dialect, way in super().ways(target).items() if dialect != "completions"}
 
 
 class Simulated:
@@ -28,7 +38,7 @@ class Simulated:
     ) -> None:
         self.name = name
         self._transport = SimulatedTransport(latency_s=latency_s, tokens_per_s=tokens_per_s, failure=failure, seed=seed)
-        self._adapter = OpenAICompatible(
+        self._adapter = _Adapter(
             name,
             ROWS["openai_compatible"],
             base_url="http://simulated.invalid/v1",

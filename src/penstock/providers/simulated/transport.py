@@ -18,6 +18,7 @@ import msgspec
 from penstock.core.errors import UpstreamCut
 from penstock.core.ports import Endpoint, Fault, Headers, HttpResponse, Receiver, Send
 from penstock.providers.simulated.answer import Reply, compose
+from penstock.providers.simulated.embedding import embed
 from penstock.providers.simulated.wire import Envelope, stream_events, whole_body
 
 FAULT_KINDS = frozenset(
@@ -63,28 +64,37 @@ class SimulatedTransport:
         self._fault = fault
 
     def bind(self, endpoint: Endpoint) -> Send:
-        """Every address is this upstream's."""
-        del endpoint
-        return self._answer
+        """Every address is this upstream's; embeddings have a path of their own."""
+        return self._embed if endpoint.path.endswith(b"/embeddings") else self._answer
 
     async def aclose(self) -> None:
         """Nothing is held open."""
 
     async def _answer(self, request: bytes, _lines: bytes = b"", /) -> HttpResponse:
-        """Answer after the latency. A ``hang`` waits until the caller gives up."""
+        """Answer a chat after the latency. A ``hang`` waits until the caller gives up."""
+        fault, failed = await self._begin()
+        if failed is not None:
+            return failed
+        body = msgspec.json.decode(request)
+        return self._play(body, compose(body), fault)
+
+    async def _embed(self, request: bytes, _lines: bytes = b"", /) -> HttpResponse:
+        _, failed = await self._begin()
+        return failed or Playback(200, _JSON, [(0.0, embed(msgspec.json.decode(request)))])
+
+    async def _begin(self) -> tuple[str, Playback | None]:
         fault = self._strikes()
         if fault == "hang":
             await asyncio.get_running_loop().create_future()
         await asyncio.sleep(self._latency_s)
         if fault == "error_429":
-            return Playback(429, _JSON + _RETRY_AFTER, [(0.0, _RATE_LIMITED)])
+            return fault, Playback(429, _JSON + _RETRY_AFTER, [(0.0, _RATE_LIMITED)])
         if fault == "error_500":
-            return Playback(500, _JSON, [(0.0, _FAILED)])
+            return fault, Playback(500, _JSON, [(0.0, _FAILED)])
         if fault == "html":
-            return Playback(200, _HTML, [(0.0, _PAGE)])
+            return fault, Playback(200, _HTML, [(0.0, _PAGE)])
         self._answered += 1
-        body = msgspec.json.decode(request)
-        return self._play(body, compose(body), fault)
+        return fault, None
 
     def _strikes(self) -> str:
         fault = self._fault
