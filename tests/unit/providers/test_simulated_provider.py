@@ -25,6 +25,7 @@ from penstock.core.errors import (
     UpstreamCut,
     UpstreamMalformed,
     UpstreamRateLimited,
+    UpstreamRejected,
     UpstreamUnavailable,
 )
 from penstock.core.plan import Target
@@ -367,6 +368,12 @@ def _products(vectors: list[list[float]]) -> tuple[float, float]:
     one, near, far = vectors
     assert all(sum(value * value for value in vector) == pytest.approx(1) for vector in vectors)
     return sum(map(mul, one, near)), sum(map(mul, one, far))
+
+
+@pytest.mark.parametrize("asked", [{"input": "Hi", "dimensions": 10**9}, {"input": ["Hi"] * 2049}])
+async def test_more_embeddings_than_there_are_is_the_callers_mistake(asked: dict[str, Any]) -> None:
+    with pytest.raises(UpstreamRejected, match="At most 2048 inputs and 4096 dimensions"):
+        await Simulated("fake").bind(TARGET)(make_call({"model": "fast", **asked}, dialect="embeddings"))
 
 
 async def test_a_simulated_model_has_no_legacy_completions() -> None:

@@ -9,15 +9,24 @@ from typing import Any
 import msgspec
 
 DIMENSIONS = 64
+# The most of each that one request may ask for; OpenAI's own bounds are of that size
+# (platform.openai.com/docs/api-reference/embeddings, 2026-11-22).
+MOST_DIMENSIONS = 4096
+MOST_INPUTS = 2048
 
 
-def embed(request: dict[str, Any]) -> bytes:
-    """Answer an embeddings request's body with a unit vector for each input; token ids are words like any other."""
+def embed(request: dict[str, Any]) -> bytes | None:
+    """Answer an embeddings request's body with a unit vector for each input; token ids are words like any other.
+
+    ``None`` for one that asks for more than there is.
+    """
     asked = request.get("input") or ""
     is_one = isinstance(asked, str) or (isinstance(asked, list) and bool(asked) and isinstance(asked[0], int))
     inputs = [asked] if is_one else asked
-    words = [each.split() if isinstance(each, str) else each for each in inputs]
     dimensions = request.get("dimensions") or DIMENSIONS
+    if len(inputs) > MOST_INPUTS or dimensions > MOST_DIMENSIONS:
+        return None
+    words = [each.split() if isinstance(each, str) else each for each in inputs]
     tokens = sum(map(len, words))
     data = [
         {"object": "embedding", "index": index, "embedding": _vector(each, dimensions)}

@@ -18,7 +18,7 @@ import msgspec
 from penstock.core.errors import UpstreamCut
 from penstock.core.ports import Endpoint, Fault, Headers, HttpResponse, Receiver, Send
 from penstock.providers.simulated.answer import Reply, compose
-from penstock.providers.simulated.embedding import embed
+from penstock.providers.simulated.embedding import MOST_DIMENSIONS, MOST_INPUTS, embed
 from penstock.providers.simulated.wire import Envelope, stream_events, whole_body
 
 FAULT_KINDS = frozenset(
@@ -32,6 +32,10 @@ _RATE_LIMITED = (
     b'{"error":{"message":"Simulated rate limit.","type":"requests","param":null,"code":"rate_limit_exceeded"}}'
 )
 _FAILED = b'{"error":{"message":"Simulated failure.","type":"server_error","param":null,"code":null}}'
+_TOO_MUCH = (
+    b'{"error":{"message":"At most %d inputs and %d dimensions.","type":"invalid_request_error","param":null,"code":null}}'
+    % (MOST_INPUTS, MOST_DIMENSIONS)
+)
 _PAGE = b"<!doctype html><title>502 Bad Gateway</title><h1>502 Bad Gateway</h1>"
 
 Ending = Literal["whole", "cut", "hang"]
@@ -80,7 +84,10 @@ class SimulatedTransport:
 
     async def _embed(self, request: bytes, _lines: bytes = b"", /) -> HttpResponse:
         _, failed = await self._begin()
-        return failed or Playback(200, _JSON, [(0.0, embed(msgspec.json.decode(request)))])
+        if failed is not None:
+            return failed
+        body = embed(msgspec.json.decode(request))
+        return Playback(400, _JSON, [(0.0, _TOO_MUCH)]) if body is None else Playback(200, _JSON, [(0.0, body)])
 
     async def _begin(self) -> tuple[str, Playback | None]:
         fault = self._strikes()
