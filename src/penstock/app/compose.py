@@ -19,6 +19,7 @@ from penstock.config.sections import Provider
 from penstock.core.call import Identity
 from penstock.core.chain import Handler, chain
 from penstock.core.gather import Gather
+from penstock.core.plan import Target
 from penstock.core.policy import BulkheadPolicy, Policy
 from penstock.core.ports import Fault, Origin
 from penstock.pipeline import build_pipeline
@@ -53,7 +54,7 @@ def compose(settings: Settings, works: Works, previous: Parts | None = None) -> 
     standings = Standings(policy.targets, policy.care, works, None if previous is None else previous.standings)
     choices = WeighedChoices(policy.targets, standings, works.shadows, subkey(works.pepper, "split arms"))
     targets = {
-        alias: Attempts(standings[alias], providers[target.provider].bind(target), on_failed=works.failing)
+        alias: Attempts(standings[alias], _bound(providers, target), on_failed=works.failing)
         for alias, target in policy.targets.items()
     }
     return Parts(
@@ -141,6 +142,14 @@ def _providers(settings: Settings, works: Works) -> dict[str, Hosted | Simulated
     }
 
 
+def _bound(providers: Mapping[str, Hosted | Simulated], target: Target) -> Handler:
+    try:
+        return providers[target.provider].bind(target)
+    except ValueError as error:
+        path = f"models.{target.alias}.model_id"
+        raise ConfigError([Problem(0, 0, path, str(error), "penstock check names the line")]) from None
+
+
 def _simulated(name: str, provider: Provider) -> Simulated:
     fault = Fault(kind=provider.fail_kind, rate=provider.fail_rate) if provider.fail_rate > 0 else None
     return Simulated(
@@ -160,6 +169,7 @@ def _hosted(name: str, provider: Provider, settings: Settings, named: frozenset[
             base_url=provider.base_url,
             api_key=None if provider.api_key is None else provider.api_key.get_secret_value(),
             transport=transport,
+            api_version=provider.api_version or "",
         )
     except OSError as error:
         raise ConfigError([_unreadable(name, ca_file, error)]) from None

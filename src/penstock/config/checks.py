@@ -95,6 +95,8 @@ def _provider(name: str, provider: Provider, document: Document, kinds: Mapping[
             document.problem((*path, field), f"`{field}` is for {only} only", "remove it")
     if simulated:
         return
+    if provider.kind != "azure" and document.given((*path, "api_version")):
+        document.problem((*path, "api_version"), "`api_version` is for `kind: azure` only", "remove it")
     if kinds[provider.kind] is None and not document.given((*path, "base_url")):
         document.problem(path, f"`{provider.kind}` has no address of its own", "add `base_url: https://...`")
     if provider.base_url is not None and (fault := _address_fault(provider.base_url)):

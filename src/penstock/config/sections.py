@@ -85,6 +85,12 @@ class Provider(Section):
         description="Address of the API up to and with its version, such as `https://api.openai.com/v1`.",
     )
     api_key: SecretStr | None = Field(default=None, min_length=1, description="The provider's key, as `$ENV_NAME`.")
+    api_version: str | None = Field(
+        default=None,
+        pattern=r"^\d{4}-\d{2}-\d{2}(-preview)?$",
+        description="Azure's older addresses, with `base_url` that of the resource: `2024-10-21`. `model_id` is the "
+        "deployment.",
+    )
     ca_file: Path | None = Field(default=None, description="Certificates (PEM) to trust beside the system's.")
     tls_verify: bool = Field(
         default=True, description="Whether it must prove who it is; false only with `server.environment: development`."

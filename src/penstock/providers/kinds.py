@@ -18,8 +18,10 @@ KINDS: Mapping[str, str | None] = {
 }
 
 
-def connect(kind: str, name: str, *, base_url: str | None, api_key: str | None, transport: Transport) -> Hosted:
-    """An account at a service of that kind; ``base_url`` overrides its own.
+def connect(
+    kind: str, name: str, *, base_url: str | None, api_key: str | None, transport: Transport, api_version: str = ""
+) -> Hosted:
+    """An account at a service of that kind; ``base_url`` overrides its own. ``api_version`` is Azure's alone.
 
     Raises ``ValueError`` for an address or a key that cannot be used, and ``KeyError`` for a kind that is not hosted.
     """
@@ -32,4 +34,8 @@ def connect(kind: str, name: str, *, base_url: str | None, api_key: str | None, 
         from penstock.providers.gemini.adapter import Gemini  # noqa: PLC0415 - who has no such provider is spared
 
         return Gemini(name, base_url=base_url, api_key=api_key, transport=transport)
+    if kind == "azure" and api_version:
+        from penstock.providers.azure import AzureDeployments  # noqa: PLC0415 - who has no such provider is spared
+
+        return AzureDeployments(name, base_url=base_url, api_key=api_key, transport=transport, api_version=api_version)
     return OpenAICompatible(name, ROWS[kind], base_url=base_url, api_key=api_key, transport=transport)
