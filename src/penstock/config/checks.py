@@ -16,7 +16,7 @@ from penstock.core.ports import Origin
 
 DEMO_KEY = "sk-demo-"
 _SIMULATED = frozenset({"latency_ms", "tokens_per_s", "fail_rate", "fail_kind"})
-_HOSTED = frozenset({"base_url", "api_key", "ca_file", "tls_verify"})
+_HOSTED = frozenset({"base_url", "api_key", "api_version", "ca_file", "tls_verify"})
 _SPLIT_PRICE = ("cost_per_1k_input_tokens_usd", "cost_per_1k_output_tokens_usd")
 _CACHE_PRICES = ("cost_per_1k_cached_tokens_usd", "cost_per_1k_cache_write_tokens_usd")
 _ADDRESS = "write it like https://llm.example.com/v1"
