@@ -13,6 +13,8 @@ from penstock.core.plan import Decision, Exclusion, Plan, Ranked
 from penstock.core.policy import FAST_RETRY, RetryPolicy, TimeLimits
 
 Dialect: TypeAlias = Literal["openai", "responses", "anthropic", "embeddings", "completions", "count_tokens"]
+# The dialects of chats, in which a text can stand for a model's.
+CHATS: frozenset[Dialect] = frozenset({"openai", "responses", "anthropic"})
 CacheUse: TypeAlias = Literal["auto", "on", "off"]
 
 

@@ -103,7 +103,8 @@ class Dispatch:
             trials[index] = self._trial(part)
             if (how := self._choices.continuation(part.target)) is not None:
                 handlers[index] = resume(handlers[index], first(others), how)
-        return first(handlers, trials)
+        asking = next((at for at, part in enumerate(plan.plans) if isinstance(part, Degrade)), len(handlers))
+        return first(handlers, trials, asking=asking)
 
     def _trial(self, use: Use) -> Trial:
         return partial(self._choices.trial_after_s, use.target)

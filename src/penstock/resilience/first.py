@@ -15,29 +15,34 @@ Trial: TypeAlias = Callable[[], float | None]
 """How many seconds a plan is waited for alone, where a call now would be a probe of its breaker; else ``None``."""
 
 
-def first(plans: Sequence[Handler], trials: Sequence[Trial | None] = ()) -> Handler:
+def first(plans: Sequence[Handler], trials: Sequence[Trial | None] = (), *, asking: int | None = None) -> Handler:
     """Ask each in turn, before the first content only. Raises the last one's error, or one that no other could cure.
 
     A plan on trial may still hang. The caller does not pay for that with an attempt's whole time: when it is over what
-    the plan took in its better days, those that come after it start beside it. ``trials`` has one for each plan.
+    the plan took in its better days, those that come after it start beside it. ``trials`` has one for each plan. Only
+    the first ``asking`` plans ask anyone (``None``: all); what follows are fixed texts, which outrun nobody.
     """
-    last = len(plans) - 1
+    count = len(plans)
+    asked = count if asking is None else asking
 
     async def handle(call: Call) -> Answer:
-        for index, plan in enumerate(plans):
+        index = 0
+        while index < count:
+            plan, following = plans[index], index + 1
             trial = trials[index] if trials else None
             alone_s = trial() if trial is not None else None
-            tried = None
             if alone_s is not None:
-                tried = _beside(plan, first(plans[index + 1 :], trials[index + 1 :]), alone_s)
+                plan = _beside(plan, first(plans[following:asked], trials[following:asked]), alone_s)
+                following = asked
             try:
-                answer = await (tried or plan)(call)
+                answer = await plan(call)
             except PenstockError as error:
-                if tried is not None or index == last or not moves_on(error):
+                if following == count or not moves_on(error):
                     raise
             else:
                 call.trail.fallback_used = call.trail.fallback_used or index > 0
                 return answer
+            index = following
         raise Unavailable("The plan names no target.")
 
     return handle

@@ -8,10 +8,13 @@ from penstock.core.answer import Answer, Outcome
 from penstock.core.errors import (
     BreakerOpen,
     BulkheadFull,
+    ContentBlocked,
     DeadlineExceeded,
+    InputTooLong,
     PenstockError,
     UpstreamError,
     UpstreamRateLimited,
+    UpstreamRejected,
     UpstreamResting,
 )
 from penstock.core.plan import Target
@@ -23,6 +26,8 @@ from penstock.resilience.signals import Signal
 
 # A provider that wants a longer rest than this has made a mistake, or is asked again too soon once an hour.
 _LONGEST_REST_S = 3600.0
+# What a provider says of a request that it has read.
+_REFUSALS = (UpstreamRejected, ContentBlocked, InputTooLong)
 
 
 class Standing(Struct, eq=False):
@@ -61,6 +66,9 @@ class Standing(Struct, eq=False):
 
     def answered(self, permit: Permit, answer: Answer, now_s: float, took_s: float) -> None:
         """The first content has come, or the whole answer; a stream's end is heard of later."""
+        if answer.dialect == "count_tokens":  # often our own estimate, and never a sign that the model answers
+            self.given_up(permit)
+            return
         self.signal.answered(now_s, took_s)
         if answer.body is not None:
             self.breaker.begin(permit, now_s, 0.0)  # a whole answer takes as long as it is: that is not slow
@@ -82,9 +90,11 @@ class Standing(Struct, eq=False):
             self.breaker.fail(permit, now_s)
             self.signal.failed(now_s)
             self._leave()
-        else:
+        elif isinstance(error, _REFUSALS):
             self.breaker.begin(permit, now_s, 0.0)
             self._succeeded(permit, now_s, took_s)
+        else:  # it was not asked at all: what the call wants cannot be said there
+            self.given_up(permit)
 
     def outrun(self, permit: Permit, now_s: float, took_s: float) -> None:
         """It had its time, and another was sooner: too slow is a failure."""

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Mapping
 from msgspec.structs import replace
 
 from penstock.core.answer import Answer
-from penstock.core.call import Call
+from penstock.core.call import CHATS, Call
 from penstock.core.chain import Handler
 from penstock.core.errors import BudgetExceeded
 from penstock.core.plan import Decision, Degrade, First, Mirror, Plan, Race, Target, Use, plan_parts, plan_targets
@@ -72,7 +72,7 @@ class Spend:
         held = await self._ledger.borrow(tenant, estimate, limit)
         if held is not None:
             return call, held
-        if tier.when_over_budget == "refuse":
+        if tier.when_over_budget == "refuse" or call.dialect not in CHATS:
             call.trail.policy_decision = "deny:budget"
             raise self._refusal(tenant, estimate, limit)
         call.trail.policy_decision = "degrade:budget"
@@ -87,10 +87,13 @@ class Spend:
     def _estimate(self, call: Call) -> int:
         """The most that the plan can cost: one answer by its dearest target, and the input of every attempt before it.
 
-        Whether the provider's cache is read or written is not known yet: input is taken at its dearest. Of an answer input is billed once, output for every choice; an attempt that came to nothing may be billed too
-        (see ``bill.py``). Both answers of a race may come. A mirrored copy holds money of its own.
+        Whether the provider's cache is read or written is not known yet: input is taken at its dearest. Of an answer
+        input is billed once, output for every choice; an attempt that came to nothing may be billed too (see
+        ``bill.py``). Both answers of a race may come. A mirrored copy holds money of its own; a count of tokens is free.
         """
-        return 0 if call.plan is None else sum(self._most(call.plan, call))
+        if call.plan is None or call.dialect == "count_tokens":
+            return 0
+        return sum(self._most(call.plan, call))
 
     def _most(self, plan: Plan, call: Call) -> tuple[int, int]:
         """The inputs of all attempts, and the answers."""

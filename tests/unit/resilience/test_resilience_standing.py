@@ -12,6 +12,7 @@ from penstock.core.errors import (
     BulkheadFull,
     DeadlineExceeded,
     PenstockError,
+    UnsupportedParameter,
     UpstreamCut,
     UpstreamMalformed,
     UpstreamMisconfigured,
@@ -170,3 +171,20 @@ def test_to_be_outrun_is_a_failure_and_to_be_given_up_is_none() -> None:
     figures = target.signal.health(clock()).figures
     assert figures.first_content is not None
     assert figures.first_content.p95_s == 2.0
+
+
+@pytest.mark.parametrize("said", ["a parameter that is not supported", "a count of tokens"])
+def test_what_was_never_asked_does_not_show_that_the_target_works(said: str) -> None:
+    clock = HandClock(100)
+    target = standing(clock)
+    for _ in range(2):
+        fail(target, clock, UpstreamUnavailable("down"))
+    clock.pass_s(60)
+    permit = enter(target, clock)
+    if said == "a count of tokens":
+        target.answered(permit, Answer("count_tokens", body=b"{}"), clock(), 0.0)
+    else:
+        target.failed(permit, UnsupportedParameter("no"), clock(), 0.0)
+    assert target.breaker.state == "half_open"
+    assert not target.refuses(clock())  # its place is free again: the next call is the probe
+    assert target.signal.health(clock()).figures.first_content is None

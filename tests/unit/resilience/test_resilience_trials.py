@@ -63,6 +63,12 @@ class World:
         assert answer.body is not None
         return answer.body.decode(), now_s() - began_s, call
 
+    async def break_main_again(self) -> None:
+        """It fails, once a call at it has opened its breaker and the time of that has passed."""
+        self.takes_s = None
+        self.main.breaker.fail(self.main.let_in(now_s()), now_s())
+        await asyncio.sleep(OPEN_S)
+
     async def break_main(self, plan: Plan = BOTH) -> None:
         """It is well, then its breaker opens, and the time of that passes."""
         assert (await self.ask(plan))[0] == "main"
@@ -158,3 +164,23 @@ def test_where_nobody_knows_its_time_a_probe_is_a_call_like_any_other() -> None:
         assert took_s == pytest.approx(5.0)
 
     run_virtual(never_well())
+
+
+def test_a_fixed_text_behind_another_target_does_not_outrun_a_probe_either() -> None:
+    three = First((Use("main"), Use("other"), TEXT))
+
+    async def both_are_down() -> None:
+        world = World()
+        await world.break_main()
+        world.standings["other"].breaker.hold(now_s(), 3600.0)  # the other one cannot stand in
+        world.takes_s = 3 * WELL_S
+        who, took_s, call = await world.ask(three)
+        assert who == "main"
+        assert took_s == pytest.approx(3 * WELL_S)
+        assert not call.trail.degraded
+        await world.break_main_again()
+        who, _, call = await world.ask(three)
+        assert who == "Later."
+        assert call.trail.degraded
+
+    run_virtual(both_are_down())

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from penstock.core.answer import CANCEL, DISCONNECT, END, Answer, Outcome
-from penstock.core.call import CANCELLED, Attempt, Call, Usage
+from penstock.core.call import CANCELLED, Attempt, Call, Dialect, Usage
 from penstock.core.chain import Handler
 from penstock.core.errors import BudgetExceeded, StoreFailed, UpstreamCut, UpstreamUnavailable
 from penstock.core.plan import Decision, Degrade, First, Plan, Use
@@ -227,6 +227,24 @@ async def test_over_budget_with_nothing_that_fits_answers_a_text_for_nothing(deg
     assert till.seen is not None
     assert till.seen.plan == Degrade("Later.")
     assert call.trail.cost_nano_usd == till.spent == 0
+
+
+@pytest.mark.parametrize("dialect", ["embeddings", "completions"])
+async def test_over_budget_where_no_text_can_stand_in_is_refused(dialect: Dialect) -> None:
+    till = Till(daily_budget_nano_usd=500, when_over_budget="degrade", degrade_text="Later.")
+    with pytest.raises(BudgetExceeded):
+        await ask(till.stage, make_call(plan=PLAN, max_output_tokens=100, dialect=dialect), till.dispatch)
+    assert till.seen is None
+
+
+async def test_a_count_of_tokens_is_free_when_nothing_is_left_and_however_it_ends() -> None:
+    till = Till(daily_budget_nano_usd=500)
+    till.spend(500)
+    call = make_call(plan=PLAN, input_tokens=1_000_000, dialect="count_tokens")
+    call.trail.attempts = [Attempt("fast", "p", "m", 1.0, "upstream_timeout")]
+    answer = await ask(till.stage, call, till.dispatch)
+    answer.close(END)
+    assert (call.trail.cost_nano_usd, till.spent) == (0, 500)
 
 
 async def test_over_budget_degrades_to_no_target_whose_price_nobody_knows() -> None:
