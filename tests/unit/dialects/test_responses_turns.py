@@ -102,6 +102,21 @@ def test_an_item_that_is_not_kept_is_named() -> None:
     assert caught.value.param == "input[1].id"
 
 
+def test_naming_one_item_again_and_again_does_not_fill_the_memory() -> None:
+    items = {"msg_1": msgspec.Raw(b'"%b"' % (b"a" * 1_000_000))}
+    with pytest.raises(InvalidParameter, match="16 MiB") as caught:
+        resolve(make_fields({"input": [{"id": "msg_1"}] * 300}), items)
+    assert caught.value.param == "input"
+    assert len(resolve(make_fields({"input": [{"id": "msg_1"}] * 16}), items)["input"]) > 16_000_000
+
+
+@pytest.mark.parametrize("item", [{"id": 7}, {"id": "a", "type": 7}, {"id": "a", "role": {}}, 5, None, ["a"]])
+def test_what_no_name_can_be_read_of_is_kept_without_one(item: Any) -> None:
+    said = {"type": "message", "id": "msg_1"}
+    kept = turn_of(call(), msgspec.json.encode({"id": "resp_1", "output": [item, said]}))
+    assert list(items_of(kept)) == ["msg_1"]
+
+
 @pytest.mark.parametrize("asked", [5, [5], {"a": 1}])
 def test_an_input_that_is_none_is_refused(asked: Any) -> None:
     with pytest.raises(InvalidParameter):

@@ -18,6 +18,8 @@ from penstock.core.call import Call
 from penstock.core.errors import InvalidParameter, UpstreamMalformed
 from penstock.dialects.responses.faults import wrong
 
+# What a call may have put into its input by name: a name is short, and what it names is not.
+_MOST_NAMED_BYTES = 16 * 1024 * 1024
 _ENDS = (b"event: response.completed\n", b"event: response.incomplete\n")
 
 
@@ -111,10 +113,18 @@ def items_of(turn: bytes) -> dict[str, Raw]:
     """The items of ``turn`` that have an id, by it."""
     items = {}
     for raw in _read_turn(turn).items:
-        named = _read_named(raw)
-        if named.id and named.type != "item_reference":
-            items[named.id] = raw
+        if name := _id_of(raw):
+            items[name] = raw
     return items
+
+
+def _id_of(raw: Raw) -> str:
+    """By which an item may be named; ``""`` for what nobody can name, and a provider's answer may hold anything."""
+    try:
+        named = _read_named(raw)
+    except msgspec.DecodeError:
+        return ""
+    return "" if named.type == "item_reference" else named.id or ""
 
 
 def go_on(fields: Mapping[str, Raw], turn: bytes) -> dict[str, Raw]:
@@ -129,15 +139,28 @@ def references(fields: Mapping[str, Raw]) -> tuple[str, ...]:
 
 
 def resolve(fields: Mapping[str, Raw], items: Mapping[str, Raw]) -> dict[str, Raw]:
-    """``fields`` with every item that they name in its place. Raises ``InvalidParameter`` for one not in ``items``."""
-    whole = []
+    """``fields`` with every item that they name in its place.
+
+    Raises ``InvalidParameter`` for one that is not in ``items``, and for more than a call may name.
+    """
+    whole, named_bytes = [], 0
     for index, (raw, named) in enumerate(_named(_own_items(fields))):
         item = items.get(named.id or "") if _is_reference(named) else raw
         if item is None:
             param = f"input[{index}].id"
             raise InvalidParameter(f"`{param}` names an item that is not kept here: send the item itself.", param=param)
+        if item is not raw:
+            named_bytes += len(item)
+            check_named(named_bytes)
         whole.append(item)
     return {**fields, "input": Raw(_encode(whole))}
+
+
+def check_named(size_bytes: int) -> None:
+    """Raise ``InvalidParameter`` where the items that a call names are larger together than they may be."""
+    if size_bytes > _MOST_NAMED_BYTES:
+        msg = f"The items that `input` names have over {_MOST_NAMED_BYTES >> 20} MiB together: name fewer of them."
+        raise InvalidParameter(msg, param="input")
 
 
 def _own_items(fields: Mapping[str, Raw]) -> list[Raw]:
