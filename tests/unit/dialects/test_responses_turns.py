@@ -87,8 +87,9 @@ def test_the_answer_gone_on_from_is_named_in_the_fields() -> None:
 def test_items_may_be_named_in_place_of_being_sent() -> None:
     # As the Vercel AI SDK sends earlier answers where `store` is not false (github.com/vercel/ai, 2026-11-21).
     first = call()
-    kept = turn_of(first, answered(first, Text(text="Hello Ada.")))
-    assert item_ids(kept) == ("msg_01_0",)
+    answer = answered(first, Text(text="Hello Ada."))
+    kept = turn_of(first, answer)
+    assert item_ids(answer) == ("msg_01_0",)
     fields = make_fields({"input": [{"type": "item_reference", "id": "msg_01_0"}, {"role": "user", "content": "Who?"}]})
     assert references(fields) == ("msg_01_0",)
     said, asked = msgspec.json.decode(resolve(fields, items_of(kept))["input"])
@@ -108,6 +109,19 @@ def test_naming_one_item_again_and_again_does_not_fill_the_memory() -> None:
         resolve(make_fields({"input": [{"id": "msg_1"}] * 300}), items)
     assert caught.value.param == "input"
     assert len(resolve(make_fields({"input": [{"id": "msg_1"}] * 16}), items)["input"]) > 16_000_000
+
+
+def test_more_than_a_thousand_names_are_refused() -> None:
+    assert len(references(make_fields({"input": [{"id": "msg_1"}] * 1000}))) == 1000
+    with pytest.raises(InvalidParameter, match="names 1001 items"):
+        references(make_fields({"input": [{"id": "msg_1"}] * 1001}))
+
+
+def test_an_answer_gives_names_to_its_own_items_and_to_a_hundred_at_most() -> None:
+    output = [{"type": "message", "id": f"msg_{index}"} for index in range(101)]
+    body = msgspec.json.encode({"id": "resp_1", "output": output})
+    assert item_ids(body) == tuple(f"msg_{index}" for index in range(100))
+    assert len(items_of(turn_of(call(input=[{"role": "user", "content": "Hi", "id": "mine"}]), body))) == 102
 
 
 @pytest.mark.parametrize("item", [{"id": 7}, {"id": "a", "type": 7}, {"id": "a", "role": {}}, 5, None, ["a"]])

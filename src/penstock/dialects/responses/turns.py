@@ -2,7 +2,7 @@
 
 A turn holds all items up to its answer, earlier turns included, so that going on takes one look-up; instructions are
 not of it, as at OpenAI (openai 3.54, ``types/responses/response_create_params.py``, ``previous_response_id``,
-2026-11-21). Whoever keeps turns finds them by the answer's id, and by ``item_ids`` for clients that name single items
+2026-11-21). Whoever keeps turns finds them by the answer's id, and by its ``item_ids`` for clients that name single items
 (the Vercel AI SDK does, wherever ``store`` is not false); both belong to one tenant.
 """
 
@@ -20,6 +20,9 @@ from penstock.dialects.responses.faults import wrong
 
 # What a call may have put into its input by name: a name is short, and what it names is not.
 _MOST_NAMED_BYTES = 16 * 1024 * 1024
+_MOST_NAMED = 1000
+# Of one answer, and only of it: the items of earlier turns have been given their names.
+_MOST_NAMES = 100
 _ENDS = (b"event: response.completed\n", b"event: response.incomplete\n")
 
 
@@ -79,7 +82,7 @@ def turn_of(call: Call, response_body: bytes) -> bytes:
     """
     try:
         answer = _read_answer(response_body)
-    except msgspec.DecodeError:
+    except ValueError:  # msgspec's errors, and that of text which is no UTF-8
         raise UpstreamMalformed("The provider's answer has no output that could be kept.") from None
     return _encode(_Turn(answer.id, [*_own_items(call.fields), *answer.output]))
 
@@ -104,25 +107,25 @@ def _listed(item: dict[str, Any], name: str) -> dict[str, Any]:
     return {"type": "message", **listed} if "role" in item else listed
 
 
-def item_ids(turn: bytes) -> tuple[str, ...]:
-    """The ids by which items of ``turn`` may be named later."""
-    return tuple(items_of(turn))
+def item_ids(response_body: bytes) -> tuple[str, ...]:
+    """The ids by which items of a kept answer may be named later: those of the first hundred that have one."""
+    return tuple(_by_id(_read_answer(response_body).output))[:_MOST_NAMES]
 
 
 def items_of(turn: bytes) -> dict[str, Raw]:
     """The items of ``turn`` that have an id, by it."""
-    items = {}
-    for raw in _read_turn(turn).items:
-        if name := _id_of(raw):
-            items[name] = raw
-    return items
+    return _by_id(_read_turn(turn).items)
+
+
+def _by_id(items: Iterable[Raw]) -> dict[str, Raw]:
+    return {name: raw for raw in items if (name := _id_of(raw))}
 
 
 def _id_of(raw: Raw) -> str:
     """By which an item may be named; ``""`` for what nobody can name, and a provider's answer may hold anything."""
     try:
         named = _read_named(raw)
-    except msgspec.DecodeError:
+    except ValueError:  # msgspec's errors, and that of text which is no UTF-8
         return ""
     return "" if named.type == "item_reference" else named.id or ""
 
@@ -134,8 +137,11 @@ def go_on(fields: Mapping[str, Raw], turn: bytes) -> dict[str, Raw]:
 
 
 def references(fields: Mapping[str, Raw]) -> tuple[str, ...]:
-    """The ids of items that a call names instead of sending them, in order."""
-    return tuple(named.id for _, named in _named(_own_items(fields)) if named.id and _is_reference(named))
+    """The ids of items that a call names instead of sending them, in order. Raises ``InvalidParameter`` for too many."""
+    ids = tuple(named.id for _, named in _named(_own_items(fields)) if named.id and _is_reference(named))
+    if len(ids) > _MOST_NAMED:
+        raise InvalidParameter(f"`input` names {len(ids)} items: at most {_MOST_NAMED} may be named.", param="input")
+    return ids
 
 
 def resolve(fields: Mapping[str, Raw], items: Mapping[str, Raw]) -> dict[str, Raw]:

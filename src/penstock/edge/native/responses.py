@@ -40,9 +40,14 @@ def responses_routes(wiring: Wiring) -> APIRouter:
     async def delete(request: Request, response_id: ResponseId) -> Response:
         """Nobody can read it or go on from it any more."""
         tenant = gateway.authenticate(given_key(request)).tenant
-        turn = await found(tenant, turn_key(response_id), response_id)
-        for name in (*map(item_key, item_ids(turn)), answer_key(response_id), turn_key(response_id)):
-            await gateway.shelf.forget(tenant, name)
+        shelf = gateway.shelf
+        await found(tenant, turn_key(response_id), response_id)
+        answer = await shelf.find(tenant, answer_key(response_id))
+        for item in map(item_key, item_ids(answer) if answer else ()):
+            if await shelf.find(tenant, item) == response_id.encode():  # another answer may have an item of that id
+                await shelf.forget(tenant, item)
+        await shelf.forget(tenant, answer_key(response_id))
+        await shelf.forget(tenant, turn_key(response_id))
         return JSONResponse({"id": response_id, "object": "response", "deleted": True})
 
     @router.get(
