@@ -32,3 +32,18 @@ async def test_removing_an_answer_leaves_the_names_of_another_ones_items() -> No
         assert (await client.get(f"/v1/responses/resp_{number}", key=PRO)).status == 404
     assert await gateway.shelf.find(TENANT, item_key("msg_1")) == b"resp_2"
     assert await gateway.shelf.find(TENANT, item_key("msg_3")) is None
+
+
+async def test_an_item_is_listed_as_it_was_sent_whatever_it_holds() -> None:
+    gateway = FakeGateway()
+    items = b'{"role":"user","content":"hi","x":1e999},{"role":"assistant","content":"\\u00e9"},{"id":"a","type":"b"}'
+    await keep(gateway, 1, b"[%b]" % items, "msg_1")
+    client = Client(make_app(gateway))
+    reply = await client.get("/v1/responses/resp_1/input_items?order=asc", key=PRO)
+    assert reply.status == 200
+    assert b'"x":1e999' in reply.body
+    _, said, last = msgspec.json.decode(reply.body.replace(b"1e999", b"1"))["data"]
+    assert said["content"] == [{"type": "output_text", "text": "é", "annotations": []}]
+    assert last == {"id": "a", "type": "b", "status": "completed"}
+    page = await client.get("/v1/responses/resp_1/input_items?order=asc&after=resp_1_in_1", key=PRO)
+    assert (page.json["data"], page.json["first_id"], page.json["has_more"]) == ([last], "a", False)

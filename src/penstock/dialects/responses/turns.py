@@ -51,7 +51,7 @@ _read_turn = msgspec.json.Decoder(_Turn).decode
 _read_answer = msgspec.json.Decoder(_Answer).decode
 _read_last = msgspec.json.Decoder(_LastEvent).decode
 _read_named = msgspec.json.Decoder(_Named).decode
-_read_item = msgspec.json.Decoder(dict[str, Any]).decode
+_read_item = msgspec.json.Decoder(dict[str, Raw]).decode
 _read_raws = msgspec.json.Decoder(list[Raw]).decode
 _read_text = msgspec.json.Decoder(str | None).decode
 
@@ -92,19 +92,22 @@ def turn_id(turn: bytes) -> str:
     return _read_turn(turn).id
 
 
-def input_of(turn: bytes, response_body: bytes) -> list[dict[str, Any]]:
+def input_of(turn: bytes, response_body: bytes) -> list[dict[str, Raw]]:
     """The items of ``turn`` before the answer which ends it, as the API lists them: each with an id, and text in parts."""
     said = _read_turn(turn)
     items = said.items[: len(said.items) - len(_read_answer(response_body).output)]
     return [_listed(_read_item(raw), f"{said.id}_in_{index}") for index, raw in enumerate(items)]
 
 
-def _listed(item: dict[str, Any], name: str) -> dict[str, Any]:
-    listed = {"id": name, "status": "completed", **item}
-    if isinstance(text := item.get("content"), str):
-        answered = {"type": "output_text", "text": text, "annotations": []}
-        listed["content"] = [answered if item.get("role") == "assistant" else {"type": "input_text", "text": text}]
-    return {"type": "message", **listed} if "role" in item else listed
+def _listed(item: dict[str, Raw], name: str) -> dict[str, Raw]:
+    listed = {"id": Raw(_encode(name)), "status": Raw(b'"completed"'), **item}
+    text = item.get("content", Raw())
+    if bytes(text).startswith(b'"'):
+        part: dict[str, Any] = {"type": "input_text", "text": text}
+        if bytes(item.get("role", Raw())) == b'"assistant"':
+            part = {"type": "output_text", "text": text, "annotations": []}
+        listed["content"] = Raw(_encode([part]))
+    return {"type": Raw(b'"message"'), **listed} if "role" in item else listed
 
 
 def item_ids(response_body: bytes) -> tuple[str, ...]:
