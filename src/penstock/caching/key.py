@@ -29,6 +29,10 @@ _NOT_THE_QUESTION = frozenset(
         "user",
     }
 )
+# What answers of this dialect say again of the request.
+_SAID_AGAIN = frozenset(
+    {"metadata", "prompt_cache_key", "prompt_cache_retention", "safety_identifier", "store", "user"}
+)
 
 
 def cache_key(call: Call, targets: Mapping[str, Target]) -> bytes | None:
@@ -39,6 +43,7 @@ def cache_key(call: Call, targets: Mapping[str, Target]) -> bytes | None:
     """
     if call.plan is None or sum(map(len, call.fields.values())) > MAX_INPUT_BYTES:
         return None
+    left_out = _NOT_THE_QUESTION - _SAID_AGAIN if call.dialect == "responses" else _NOT_THE_QUESTION
     trail = call.trail
     parts: dict[str, Any] = {
         "tenant": call.identity.tenant,
@@ -54,7 +59,7 @@ def cache_key(call: Call, targets: Mapping[str, Target]) -> bytes | None:
         parts["input"] = {
             name: json.loads(bytes(raw), object_pairs_hook=_unambiguous)
             for name, raw in call.fields.items()
-            if name not in _NOT_THE_QUESTION
+            if name not in left_out
         }
         text = json.dumps(parts, sort_keys=True, separators=(",", ":"), allow_nan=False)
     except (ValueError, RecursionError):

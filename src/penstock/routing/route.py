@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from penstock.core.answer import Answer
 from penstock.core.call import Call
 from penstock.core.chain import Handler
-from penstock.core.errors import ModelNotAllowed, ModelNotFound, ModelUnpriced
+from penstock.core.errors import ModelNotAllowed, ModelNotFound, ModelUnpriced, StoreFailed
 from penstock.core.plan import Decision
 from penstock.core.policy import Policy
 from penstock.routing.decide import Choice, decide
@@ -29,7 +29,8 @@ class Route:
         """Go on with a plan. Raises what ``decide`` raises, and what was wrong with the request."""
         trail = call.trail
         if call.invalid is not None:
-            trail.policy_decision = "deny:invalid"
+            if not isinstance(call.invalid, StoreFailed):  # then nothing was wrong with the request
+                trail.policy_decision = "deny:invalid"
             raise call.invalid
         # The task is the caller's free text where a model is named: it must not grow the table.
         key = (call.model, "" if call.model else call.task, trail.tier)

@@ -56,6 +56,15 @@ def test_another_question_has_another_key(other: Call) -> None:
     assert key(other) != key(plain())
 
 
+@pytest.mark.parametrize(
+    "field", ["metadata", "store", "user", "safety_identifier", "prompt_cache_key", "prompt_cache_retention"]
+)
+def test_what_an_answer_of_the_responses_api_says_again_is_of_the_question(field: str) -> None:
+    body = {"model": "fast", "input": "Hello"}
+    assert key(plain(body | {field: "a"}, dialect="responses")) != key(plain(body, dialect="responses"))
+    assert key(plain(BODY | {field: "a"})) == key(plain(BODY))
+
+
 def test_another_model_behind_the_same_alias_is_another_question() -> None:
     moved = TARGETS | {"fast": Target("fast", "provider", "fast-2")}
     assert key(plain(), moved) != key(plain())

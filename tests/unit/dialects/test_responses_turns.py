@@ -87,8 +87,9 @@ def test_the_answer_gone_on_from_is_named_in_the_fields() -> None:
 def test_items_may_be_named_in_place_of_being_sent() -> None:
     # As the Vercel AI SDK sends earlier answers where `store` is not false (github.com/vercel/ai, 2026-11-21).
     first = call()
-    kept = turn_of(first, answered(first, Text(text="Hello Ada.")))
-    assert item_ids(kept) == ("msg_01_0",)
+    answer = answered(first, Text(text="Hello Ada."))
+    kept = turn_of(first, answer)
+    assert item_ids(answer) == ("msg_01_0",)
     fields = make_fields({"input": [{"type": "item_reference", "id": "msg_01_0"}, {"role": "user", "content": "Who?"}]})
     assert references(fields) == ("msg_01_0",)
     said, asked = msgspec.json.decode(resolve(fields, items_of(kept))["input"])
@@ -100,6 +101,34 @@ def test_an_item_that_is_not_kept_is_named() -> None:
     with pytest.raises(InvalidParameter, match="not kept here") as caught:
         resolve(fields, {})
     assert caught.value.param == "input[1].id"
+
+
+def test_naming_one_item_again_and_again_does_not_fill_the_memory() -> None:
+    items = {"msg_1": msgspec.Raw(b'"%b"' % (b"a" * 1_000_000))}
+    with pytest.raises(InvalidParameter, match="16 MiB") as caught:
+        resolve(make_fields({"input": [{"id": "msg_1"}] * 300}), items)
+    assert caught.value.param == "input"
+    assert len(resolve(make_fields({"input": [{"id": "msg_1"}] * 16}), items)["input"]) > 16_000_000
+
+
+def test_more_than_a_thousand_names_are_refused() -> None:
+    assert len(references(make_fields({"input": [{"id": "msg_1"}] * 1000}))) == 1000
+    with pytest.raises(InvalidParameter, match="names 1001 items"):
+        references(make_fields({"input": [{"id": "msg_1"}] * 1001}))
+
+
+def test_an_answer_gives_names_to_its_own_items_and_to_a_hundred_at_most() -> None:
+    output = [{"type": "message", "id": f"msg_{index}"} for index in range(101)]
+    body = msgspec.json.encode({"id": "resp_1", "output": output})
+    assert item_ids(body) == tuple(f"msg_{index}" for index in range(100))
+    assert len(items_of(turn_of(call(input=[{"role": "user", "content": "Hi", "id": "mine"}]), body))) == 102
+
+
+@pytest.mark.parametrize("item", [{"id": 7}, {"id": "a", "type": 7}, {"id": "a", "role": {}}, 5, None, ["a"]])
+def test_what_no_name_can_be_read_of_is_kept_without_one(item: Any) -> None:
+    said = {"type": "message", "id": "msg_1"}
+    kept = turn_of(call(), msgspec.json.encode({"id": "resp_1", "output": [item, said]}))
+    assert list(items_of(kept)) == ["msg_1"]
 
 
 @pytest.mark.parametrize("asked", [5, [5], {"a": 1}])

@@ -376,6 +376,13 @@ async def test_more_embeddings_than_there_are_is_the_callers_mistake(asked: dict
         await Simulated("fake").bind(TARGET)(make_call({"model": "fast", **asked}, dialect="embeddings"))
 
 
+@pytest.mark.parametrize("dialect", ["openai", "embeddings"])
+async def test_a_number_that_no_decoder_takes_is_the_callers_mistake(dialect: str) -> None:
+    fields = make_call({"model": "fast", "messages": [USER], "input": "Hi"}).fields | {"x": msgspec.Raw(b"1e999")}
+    with pytest.raises(UpstreamRejected, match="cannot be read"):
+        await Simulated("fake").bind(TARGET)(make_call(dialect=dialect, fields=fields))
+
+
 async def test_a_simulated_model_has_no_legacy_completions() -> None:
     with pytest.raises(UnsupportedEndpoint, match="name another model"):
         await Simulated("fake").bind(TARGET)(make_call({"model": "fast", "prompt": "Hi"}, dialect="completions"))

@@ -9,7 +9,14 @@ from msgspec.structs import replace
 
 from penstock.core.answer import Answer
 from penstock.core.call import Call
-from penstock.core.errors import ModelNotAllowed, ModelNotFound, ModelUnpriced
+from penstock.core.errors import (
+    InvalidParameter,
+    ModelNotAllowed,
+    ModelNotFound,
+    ModelUnpriced,
+    PenstockError,
+    StoreFailed,
+)
 from penstock.core.plan import Degrade, First, Plan, Price, Target, Use, plan_targets
 from penstock.core.policy import PATIENT_RETRY, Policy, Route, Tier, TimeOverrides
 from penstock.routing import Route as RouteStage
@@ -184,3 +191,17 @@ async def test_a_refusal_is_on_the_trail() -> None:
     with pytest.raises(ModelNotAllowed):
         await RouteStage(POLICY)(call, proceed)
     assert call.trail.policy_decision == "deny:model"
+
+
+@pytest.mark.parametrize(
+    ("trouble", "decision"),
+    [(InvalidParameter("Wrong."), "deny:invalid"), (StoreFailed("The store is broken."), "allow")],
+)
+async def test_only_what_is_wrong_with_a_request_is_its_refusal(trouble: PenstockError, decision: str) -> None:
+    async def proceed(_: Call) -> Answer:
+        raise AssertionError
+
+    call = make_call(invalid=trouble)
+    with pytest.raises(type(trouble)):
+        await RouteStage(POLICY)(call, proceed)
+    assert call.trail.policy_decision == decision

@@ -2,7 +2,7 @@
 
 A turn holds all items up to its answer, earlier turns included, so that going on takes one look-up; instructions are
 not of it, as at OpenAI (openai 3.54, ``types/responses/response_create_params.py``, ``previous_response_id``,
-2026-11-21). Whoever keeps turns finds them by the answer's id, and by ``item_ids`` for clients that name single items
+2026-11-21). Whoever keeps turns finds them by the answer's id, and by its ``item_ids`` for clients that name single items
 (the Vercel AI SDK does, wherever ``store`` is not false); both belong to one tenant.
 """
 
@@ -18,6 +18,11 @@ from penstock.core.call import Call
 from penstock.core.errors import InvalidParameter, UpstreamMalformed
 from penstock.dialects.responses.faults import wrong
 
+# What a call may have put into its input by name: a name is short, and what it names is not.
+_MOST_NAMED_BYTES = 16 * 1024 * 1024
+_MOST_NAMED = 1000
+# Of one answer, and only of it: the items of earlier turns have been given their names.
+_MOST_NAMES = 100
 _ENDS = (b"event: response.completed\n", b"event: response.incomplete\n")
 
 
@@ -46,7 +51,7 @@ _read_turn = msgspec.json.Decoder(_Turn).decode
 _read_answer = msgspec.json.Decoder(_Answer).decode
 _read_last = msgspec.json.Decoder(_LastEvent).decode
 _read_named = msgspec.json.Decoder(_Named).decode
-_read_item = msgspec.json.Decoder(dict[str, Any]).decode
+_read_item = msgspec.json.Decoder(dict[str, Raw]).decode
 _read_raws = msgspec.json.Decoder(list[Raw]).decode
 _read_text = msgspec.json.Decoder(str | None).decode
 
@@ -77,7 +82,7 @@ def turn_of(call: Call, response_body: bytes) -> bytes:
     """
     try:
         answer = _read_answer(response_body)
-    except msgspec.DecodeError:
+    except ValueError:  # msgspec's errors, and that of text which is no UTF-8
         raise UpstreamMalformed("The provider's answer has no output that could be kept.") from None
     return _encode(_Turn(answer.id, [*_own_items(call.fields), *answer.output]))
 
@@ -87,34 +92,45 @@ def turn_id(turn: bytes) -> str:
     return _read_turn(turn).id
 
 
-def input_of(turn: bytes, response_body: bytes) -> list[dict[str, Any]]:
+def input_of(turn: bytes, response_body: bytes) -> list[dict[str, Raw]]:
     """The items of ``turn`` before the answer which ends it, as the API lists them: each with an id, and text in parts."""
     said = _read_turn(turn)
     items = said.items[: len(said.items) - len(_read_answer(response_body).output)]
     return [_listed(_read_item(raw), f"{said.id}_in_{index}") for index, raw in enumerate(items)]
 
 
-def _listed(item: dict[str, Any], name: str) -> dict[str, Any]:
-    listed = {"id": name, "status": "completed", **item}
-    if isinstance(text := item.get("content"), str):
-        answered = {"type": "output_text", "text": text, "annotations": []}
-        listed["content"] = [answered if item.get("role") == "assistant" else {"type": "input_text", "text": text}]
-    return {"type": "message", **listed} if "role" in item else listed
+def _listed(item: dict[str, Raw], name: str) -> dict[str, Raw]:
+    listed = {"id": Raw(_encode(name)), "status": Raw(b'"completed"'), **item}
+    text = item.get("content", Raw())
+    if bytes(text).startswith(b'"'):
+        part: dict[str, Any] = {"type": "input_text", "text": text}
+        if bytes(item.get("role", Raw())) == b'"assistant"':
+            part = {"type": "output_text", "text": text, "annotations": []}
+        listed["content"] = Raw(_encode([part]))
+    return {"type": Raw(b'"message"'), **listed} if "role" in item else listed
 
 
-def item_ids(turn: bytes) -> tuple[str, ...]:
-    """The ids by which items of ``turn`` may be named later."""
-    return tuple(items_of(turn))
+def item_ids(response_body: bytes) -> tuple[str, ...]:
+    """The ids by which items of a kept answer may be named later: those of the first hundred that have one."""
+    return tuple(_by_id(_read_answer(response_body).output))[:_MOST_NAMES]
 
 
 def items_of(turn: bytes) -> dict[str, Raw]:
     """The items of ``turn`` that have an id, by it."""
-    items = {}
-    for raw in _read_turn(turn).items:
+    return _by_id(_read_turn(turn).items)
+
+
+def _by_id(items: Iterable[Raw]) -> dict[str, Raw]:
+    return {name: raw for raw in items if (name := _id_of(raw))}
+
+
+def _id_of(raw: Raw) -> str:
+    """By which an item may be named; ``""`` for what nobody can name, and a provider's answer may hold anything."""
+    try:
         named = _read_named(raw)
-        if named.id and named.type != "item_reference":
-            items[named.id] = raw
-    return items
+    except ValueError:  # msgspec's errors, and that of text which is no UTF-8
+        return ""
+    return "" if named.type == "item_reference" else named.id or ""
 
 
 def go_on(fields: Mapping[str, Raw], turn: bytes) -> dict[str, Raw]:
@@ -124,20 +140,36 @@ def go_on(fields: Mapping[str, Raw], turn: bytes) -> dict[str, Raw]:
 
 
 def references(fields: Mapping[str, Raw]) -> tuple[str, ...]:
-    """The ids of items that a call names instead of sending them, in order."""
-    return tuple(named.id for _, named in _named(_own_items(fields)) if named.id and _is_reference(named))
+    """The ids of items that a call names instead of sending them, in order. Raises ``InvalidParameter`` for too many."""
+    ids = tuple(named.id for _, named in _named(_own_items(fields)) if named.id and _is_reference(named))
+    if len(ids) > _MOST_NAMED:
+        raise InvalidParameter(f"`input` names {len(ids)} items: at most {_MOST_NAMED} may be named.", param="input")
+    return ids
 
 
 def resolve(fields: Mapping[str, Raw], items: Mapping[str, Raw]) -> dict[str, Raw]:
-    """``fields`` with every item that they name in its place. Raises ``InvalidParameter`` for one not in ``items``."""
-    whole = []
+    """``fields`` with every item that they name in its place.
+
+    Raises ``InvalidParameter`` for one that is not in ``items``, and for more than a call may name.
+    """
+    whole, named_bytes = [], 0
     for index, (raw, named) in enumerate(_named(_own_items(fields))):
         item = items.get(named.id or "") if _is_reference(named) else raw
         if item is None:
             param = f"input[{index}].id"
             raise InvalidParameter(f"`{param}` names an item that is not kept here: send the item itself.", param=param)
+        if item is not raw:
+            named_bytes += len(item)
+            check_named(named_bytes)
         whole.append(item)
     return {**fields, "input": Raw(_encode(whole))}
+
+
+def check_named(size_bytes: int) -> None:
+    """Raise ``InvalidParameter`` where the items that a call names are larger together than they may be."""
+    if size_bytes > _MOST_NAMED_BYTES:
+        msg = f"The items that `input` names have over {_MOST_NAMED_BYTES >> 20} MiB together: name fewer of them."
+        raise InvalidParameter(msg, param="input")
 
 
 def _own_items(fields: Mapping[str, Raw]) -> list[Raw]:

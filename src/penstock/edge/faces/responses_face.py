@@ -10,10 +10,11 @@ from msgspec.structs import replace
 
 from penstock.core.answer import CANCEL, Answer, Event, Outcome
 from penstock.core.call import Call
-from penstock.core.errors import InvalidRequest, PreviousResponseNotFound, StoreFailed, UpstreamMalformed
+from penstock.core.errors import PenstockError, PreviousResponseNotFound, StoreFailed, UpstreamMalformed
 from penstock.core.ports import Gateway, Shelf
 from penstock.dialects.responses.request import estimate_input_tokens
 from penstock.dialects.responses.turns import (
+    check_named,
     go_on,
     is_kept,
     item_ids,
@@ -62,7 +63,7 @@ class ResponsesFace(ModelFace):
         """The answer to the whole conversation."""
         try:
             call = await _whole(call, self._gateway.shelf)
-        except InvalidRequest as error:
+        except PenstockError as error:  # a shelf that fails is counted and recorded too
             call = replace(call, invalid=call.invalid or error)
         answer = await super().ask(call)
         if not self._gateway.shelf.most_bytes or not is_kept(call.fields):
@@ -91,7 +92,7 @@ class ResponsesFace(ModelFace):
             name = turn_id(turn)
             if await shelf.keep(tenant, turn_key(name), turn):
                 await shelf.keep(tenant, answer_key(name), body)
-                for item in item_ids(turn):
+                for item in item_ids(body):
                     await shelf.keep(tenant, item_key(item), name.encode())
         except UpstreamMalformed:
             return  # there is nothing to go on from
@@ -143,11 +144,14 @@ async def _turn(call: Call, shelf: Shelf, response_id: str) -> bytes:
 
 async def _items(call: Call, shelf: Shelf, names: tuple[str, ...]) -> Mapping[str, Raw]:
     found: dict[str, Raw] = {}
+    wanted = frozenset(names)
     for name in dict.fromkeys(names):
         if name in found:
             continue
         owner = await shelf.find(call.identity.tenant, item_key(name))
         turn = None if owner is None else await shelf.find(call.identity.tenant, turn_key(owner.decode()))
         if turn is not None:
-            found |= items_of(turn)
+            # Copied, for what is read of a turn holds all of it in memory.
+            found |= {item: raw.copy() for item, raw in items_of(turn).items() if item in wanted}
+            check_named(sum(map(len, found.values())))
     return found

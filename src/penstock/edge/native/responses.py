@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
+import msgspec
 from fastapi import APIRouter, Path, Query
+from msgspec import Raw
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -40,9 +42,14 @@ def responses_routes(wiring: Wiring) -> APIRouter:
     async def delete(request: Request, response_id: ResponseId) -> Response:
         """Nobody can read it or go on from it any more."""
         tenant = gateway.authenticate(given_key(request)).tenant
-        turn = await found(tenant, turn_key(response_id), response_id)
-        for name in (*map(item_key, item_ids(turn)), answer_key(response_id), turn_key(response_id)):
-            await gateway.shelf.forget(tenant, name)
+        shelf = gateway.shelf
+        await found(tenant, turn_key(response_id), response_id)
+        answer = await shelf.find(tenant, answer_key(response_id))
+        for item in map(item_key, item_ids(answer) if answer else ()):
+            if await shelf.find(tenant, item) == response_id.encode():  # another answer may have an item of that id
+                await shelf.forget(tenant, item)
+        await shelf.forget(tenant, answer_key(response_id))
+        await shelf.forget(tenant, turn_key(response_id))
         return JSONResponse({"id": response_id, "object": "response", "deleted": True})
 
     @router.get(
@@ -60,7 +67,8 @@ def responses_routes(wiring: Wiring) -> APIRouter:
         turn = await found(tenant, turn_key(response_id), response_id)
         answer = await found(tenant, answer_key(response_id), response_id)
         items = input_of(turn, answer)
-        return JSONResponse(_page(items if order == "asc" else items[::-1], limit, after))
+        page = _page(items if order == "asc" else items[::-1], limit, after)
+        return Response(msgspec.json.encode(page), media_type="application/json")
 
     @router.post("/cancel", responses=failures(400, 401, 500), summary="Cancel", include_in_schema=False)
     async def cancel(request: Request, response_id: ResponseId) -> Response:
@@ -72,14 +80,15 @@ def responses_routes(wiring: Wiring) -> APIRouter:
     return router
 
 
-def _page(items: list[dict[str, Any]], limit: int, after: str) -> dict[str, Any]:
-    ids = [item.get("id") for item in items]
+def _page(items: list[dict[str, Raw]], limit: int, after: str) -> dict[str, Any]:
+    # The items stay as they were sent: they may hold numbers that no decoder takes.
+    ids = [msgspec.json.decode(item["id"]) for item in items]
     start = ids.index(after) + 1 if after in ids else 0
-    page = items[start : start + limit]
+    page, named = items[start : start + limit], ids[start : start + limit]
     return {
         "object": "list",
         "data": page,
-        "first_id": page[0].get("id") if page else None,
-        "last_id": page[-1].get("id") if page else None,
+        "first_id": named[0] if named else None,
+        "last_id": named[-1] if named else None,
         "has_more": start + limit < len(items),
     }

@@ -36,6 +36,9 @@ _TOO_MUCH = (
     b'{"error":{"message":"At most %d inputs and %d dimensions.","type":"invalid_request_error","param":null,"code":null}}'
     % (MOST_INPUTS, MOST_DIMENSIONS)
 )
+_UNREADABLE = (
+    b'{"error":{"message":"The body cannot be read.","type":"invalid_request_error","param":null,"code":null}}'
+)
 _PAGE = b"<!doctype html><title>502 Bad Gateway</title><h1>502 Bad Gateway</h1>"
 
 Ending = Literal["whole", "cut", "hang"]
@@ -79,15 +82,18 @@ class SimulatedTransport:
         fault, failed = await self._begin()
         if failed is not None:
             return failed
-        body = msgspec.json.decode(request)
-        return self._play(body, compose(body), fault)
+        body = _read(request)
+        return _refused(_UNREADABLE) if body is None else self._play(body, compose(body), fault)
 
     async def _embed(self, request: bytes, _lines: bytes = b"", /) -> HttpResponse:
         _, failed = await self._begin()
         if failed is not None:
             return failed
-        body = embed(msgspec.json.decode(request))
-        return Playback(400, _JSON, [(0.0, _TOO_MUCH)]) if body is None else Playback(200, _JSON, [(0.0, body)])
+        asked = _read(request)
+        if asked is None:
+            return _refused(_UNREADABLE)
+        body = embed(asked)
+        return _refused(_TOO_MUCH) if body is None else Playback(200, _JSON, [(0.0, body)])
 
     async def _begin(self) -> tuple[str, Playback | None]:
         fault = self._strikes()
@@ -139,6 +145,19 @@ class SimulatedTransport:
             stream_usage=bool((request.get("stream_options") or {}).get("include_usage")),
             gives_usage=gives_usage,
         )
+
+
+def _read(request: bytes) -> dict[str, Any] | None:
+    """``None`` for what is JSON and no decoder takes, such as a number that is too large."""
+    try:
+        body: dict[str, Any] = msgspec.json.decode(request)
+    except msgspec.DecodeError:
+        return None
+    return body
+
+
+def _refused(body: bytes) -> Playback:
+    return Playback(400, _JSON, [(0.0, body)])
 
 
 class Playback:
