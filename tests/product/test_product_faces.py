@@ -215,6 +215,14 @@ async def test_anthropic_counts_by_itself(every: Every) -> None:
     assert (event["input_tokens"], event["output_tokens"]) == (0, 0)
 
 
+async def test_betas_in_several_lines_all_go_on(every: Every) -> None:
+    every.upstream.reply = answering({"input_tokens": 42})
+    asked_for = ("anthropic-beta: b-1", "x-other: x", "Anthropic-Beta: b-2,b-3")
+    await post(every, COUNT, COUNTED | {"model": "anthropic"}, *asked_for)
+    (asked,) = every.upstream.asked
+    assert asked.headers["anthropic-beta"] == "b-1,b-2,b-3"
+
+
 @pytest.mark.parametrize("kind", ["openai", "gemini"])
 async def test_for_others_the_count_is_estimated(every: Every, kind: str) -> None:
     answer, told = await post(every, COUNT, COUNTED | {"model": kind})

@@ -90,8 +90,7 @@ class ResponseReader:
         return Event(b"", "responses", "usage", self.usage)
 
     def _take(self, payload: bytes, events: list[Event]) -> None:
-        if self.done or payload.strip() == b"[DONE]":
-            self.done = True
+        if self.done or payload.strip() == b"[DONE]":  # not of this dialect: without the whole answer it ends nothing
             return
         event = read_event(payload)
         kind, reason = self._learn(event)

@@ -57,11 +57,13 @@ class Exchange:
         """The answer at its first content. Raises why there is none."""
         way = self._way
         lines = call.lines if way.passes_lines else b""
-        response = await (self._open_stream if call.stream else self._send)(way.encode(call), lines)
+        body = way.encode(call)
+        reader = way.reader(call) if call.stream else None  # before there is a response that an error would leave open
+        response = await (self._send if reader is None else self._open_stream)(body, lines)
         if not 200 <= response.status < 300:  # noqa: PLR2004 - success
             raise await self._refusal(response)
-        if call.stream:
-            return await _stream(response, call, way.reader(call))
+        if reader is not None:
+            return await _stream(response, call, reader)
         return way.decode(await response.read(BODY_LIMIT_BYTES), call)
 
     async def _refusal(self, response: HttpResponse) -> PenstockError:

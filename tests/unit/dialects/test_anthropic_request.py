@@ -110,6 +110,11 @@ def test_max_tokens_is_required_but_to_count() -> None:
     assert read_count(body).max_output_tokens == 0
 
 
+def test_a_count_is_never_streamed() -> None:
+    request = read_count(msgspec.json.encode({"model": "fast", "messages": [USER], "stream": True}))
+    assert (request.stream, list(request.fields)) == (False, ["model", "messages"])
+
+
 def test_no_json_is_told_as_everywhere() -> None:
     with pytest.raises(MalformedJson):
         read_messages(b'{"model":')

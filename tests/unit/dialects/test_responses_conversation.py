@@ -213,3 +213,17 @@ def test_any_json_is_read_or_refused(fields: dict[str, Any]) -> None:
         assert isinstance(read(**fields), Conversation)
     except InvalidParameter as error:
         assert error.message.startswith("`")  # noqa: PT017 - either outcome is right
+
+
+@pytest.mark.parametrize(
+    ("param", "tools"),
+    [
+        ("tool_choice.tools[0].name", [{"type": "function", "name": []}]),
+        ("tool_choice.tools[0]", ["f"]),
+        ("tool_choice.tools", "f"),
+    ],
+)
+def test_allowed_tools_that_are_none_are_named_by_their_path(param: str, tools: Any) -> None:
+    with pytest.raises(InvalidParameter) as caught:
+        read(tools=[TOOL], tool_choice={"type": "allowed_tools", "mode": "auto", "tools": tools})
+    assert caught.value.param == param

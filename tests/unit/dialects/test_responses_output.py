@@ -6,7 +6,9 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec import Raw
 
+from penstock.core.call import Usage
 from penstock.core.conversation import (
     Begun,
     Ended,
@@ -25,7 +27,7 @@ from penstock.core.conversation import (
 )
 from penstock.core.errors import RateLimited
 from penstock.dialects.responses.errors import error_event
-from support.responses import USAGE, responses_call, streamed, whole
+from support.responses import USAGE, caller, responses_call, streamed, whole
 
 # What every answer says: ``schema/responses.tsp`` of github.com/openresponses/openresponses (2026-04-24), 2026-11-21.
 REQUIRED = frozenset(
@@ -272,3 +274,16 @@ def test_a_stream_that_breaks_says_so_to_every_client() -> None:
     flat = {"code": "rate_limit_exceeded", "message": "Slow down.", "param": None}
     nested = {"type": "rate_limit_error", **flat}
     assert event == {"type": "error", "sequence_number": 7, **flat, "error": nested}
+
+
+@pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
+def test_fields_over_several_lines_are_one_line_of_an_event(line_end: str) -> None:
+    fields = {"metadata": b'{\n"a": "b"\n}', "tools": b'[{"type": "function",\n"name": "f", "parameters": {\n}}]'}
+    call = responses_call()
+    call.fields.update({name: Raw(raw.replace(b"\n", line_end.encode())) for name, raw in fields.items()})
+    writer = caller().writer(call)
+    written = writer.write(TextGrown("Hi")) + writer.end(Usage())
+    assert b"\r" not in written
+    for event in written.removesuffix(b"\n\n").split(b"\n\n"):
+        name, data = event.split(b"\n")
+        assert name.removeprefix(b"event: ").decode() == msgspec.json.decode(data.removeprefix(b"data: "))["type"]

@@ -61,7 +61,8 @@ def test_what_nobody_here_knows_stays_byte_for_byte() -> None:
         {"text": {"format": {"type": "json_schema", "name": "n", "schema": {}}, "verbosity": "low"}},
         {"reasoning": {"effort": "xhigh", "summary": "auto"}, "stream_options": {"include_obfuscation": False}},
         {"temperature": 2, "top_p": 1, "top_logprobs": 20, "metadata": {"a": "b"}, "store": False},
-        {"stream": None, "tools": None, "text": None, "reasoning": None, "background": None, "instructions": None},
+        {"stream": None, "tools": None, "text": None, "reasoning": None, "background": None, "conversation": None},
+        {"instructions": None},
         {"a_field_of_next_year": {"deep": [1]}, "service_tier": "flex"},
     ],
 )
@@ -83,6 +84,8 @@ def test_nothing_that_openai_takes_is_refused(fields: dict[str, Any]) -> None:
         ("temperature", {"temperature": 3}),
         ("max_output_tokens", {"max_output_tokens": -1}),
         ("background", {"background": True}),
+        ("conversation", {"conversation": "conv_1"}),
+        ("conversation", {"conversation": {"id": "conv_1"}, "input": None}),
         ("tools[0].name", {"tools": [{"type": "function"}]}),
         ("text.format.type", {"text": {"format": {"type": "xml"}}}),
         ("reasoning.effort", {"reasoning": {"effort": "vast"}}),

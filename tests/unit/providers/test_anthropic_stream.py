@@ -16,9 +16,11 @@ from hypothesis import strategies as st
 from penstock.core.answer import Event
 from penstock.core.call import Usage
 from penstock.core.errors import UpstreamMalformed
+from penstock.core.plan import Target
 from penstock.dialects.anthropic import read_passed_message, write_count, write_messages
 from penstock.dialects.anthropic.passing import rename_start
 from penstock.dialects.openai import rename_model
+from penstock.providers.anthropic.adapter import MessagesWay
 from penstock.providers.anthropic.stream import MessageStreamReader
 from support.calls import make_call
 
@@ -133,6 +135,20 @@ def test_usage_is_estimated_while_nothing_is_counted() -> None:
     made = reader(input_tokens=33)
     read(made, START, HELLO.replace(b"Hello, \\u4f60\xe5\xa5\xbd", b"a" * 40))
     assert made.usage == Usage(40, 10, estimated=True, cached_tokens=10, cache_write_tokens=2)
+
+
+def test_a_count_without_input_is_estimated_but_for_its_output() -> None:
+    made = reader()
+    start = framed('{"type":"message_start","message":{"model":"m","id":"msg_01","type":"message","content":[]}}')
+    read(made, start, BLOCK, HELLO, CHANGE, STOP)
+    assert made.usage == Usage(10, 106, estimated=True, reasoning_tokens=67)
+
+
+@pytest.mark.parametrize("said", ['"usage":{"input_tokens":0,"output_tokens":7}', '"usage":{"output_tokens":7}'])
+def test_a_whole_answer_without_input_is_estimated_but_for_its_output(said: str) -> None:
+    body = '{"type":"message","model":"m","content":[{"type":"text","text":"Hi"}],' + said + "}"
+    answer = MessagesWay(Target("alias", "acme", "m")).decode(body.encode(), make_call(dialect="anthropic"))
+    assert answer.usage == Usage(10, 7, estimated=True)
 
 
 def test_a_count_of_no_output_is_none_where_there_was_some() -> None:

@@ -103,6 +103,12 @@ def test_what_follows_the_end_is_not_read() -> None:
     assert reader().done is False
 
 
+def test_a_stream_is_not_over_without_the_whole_answer() -> None:
+    reads = reader()
+    assert len(read(reads, DELTA, b"data: [DONE]\n\n")) == 1
+    assert (reads.done, reads.finished) == (False, False)
+
+
 @pytest.mark.parametrize(
     "broken",
     [

@@ -98,8 +98,10 @@ def read_messages(body: bytes) -> ChatRequest:
 
 
 def read_count(body: bytes) -> ChatRequest:
-    """The same of a request to count tokens, which needs no `max_tokens`, for nothing is said in answer."""
-    return replace(_read(body)[0], max_output_tokens=0)
+    """The same of a request to count tokens: nothing is said in answer, so no `max_tokens` is needed, nor a stream."""
+    request, _ = _read(body)
+    request.fields.pop("stream", None)
+    return replace(request, stream=False, max_output_tokens=0)
 
 
 def _read(body: bytes) -> tuple[ChatRequest, _Messages]:

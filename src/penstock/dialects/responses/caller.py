@@ -99,7 +99,9 @@ class ResponsesWriter:
         name, fields = event
         data: dict[str, Any] = {"type": name, "sequence_number": self._written, **fields}
         self._written += 1
-        return b"event: %b\ndata: %b\n\n" % (name.encode(), _encode(data))
+        # What a caller's own fields hold between values, for strings hold none; an event of ours is one line.
+        line = _encode(data).replace(b"\n", b" ").replace(b"\r", b" ")
+        return b"event: %b\ndata: %b\n\n" % (name.encode(), line)
 
 
 def _items(parts: tuple[Part, ...]) -> Iterator[Item]:

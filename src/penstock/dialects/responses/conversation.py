@@ -61,11 +61,15 @@ class _Tool(Struct):
     format: dict[str, Any] | None = None
 
 
+class _Allowed(Struct):
+    name: str | None = None
+
+
 class _Named(Struct):
     type: str
     name: str = ""
     mode: Literal["auto", "required", "none"] = "auto"
-    tools: list[dict[str, Any]] = []
+    tools: list[_Allowed] = []
 
 
 class _Format(Struct):
@@ -176,7 +180,7 @@ def _tools(given: list[_Tool] | tuple[()], unread: dict[str, Raw]) -> tuple[Tool
     return tuple(tools)
 
 
-def _tool_choice(raw: Raw, unread: dict[str, Raw]) -> tuple[ToolChoice | None, set[object] | None]:
+def _tool_choice(raw: Raw, unread: dict[str, Raw]) -> tuple[ToolChoice | None, set[str | None] | None]:
     """The choice, and the names of the tools that it leaves, where it does."""
     if not _holds(raw):
         return None, None
@@ -187,7 +191,7 @@ def _tool_choice(raw: Raw, unread: dict[str, Raw]) -> tuple[ToolChoice | None, s
     if not isinstance(choice, _Named):
         return choice, None
     if choice.type == "allowed_tools":
-        return choice.mode, {tool.get("name") for tool in choice.tools}
+        return choice.mode, {tool.name for tool in choice.tools}
     if choice.type in ("function", "custom"):
         if not choice.name:
             raise wrong("tool_choice.name")

@@ -1,7 +1,8 @@
 """``read_response_request``: a request body becomes fields that are forwarded and facts that are decided by.
 
 Nothing here is stricter than OpenAI's own API (openai 3.54, ``types/responses/response_create_params.py``,
-2026-11-21), but that an answer is waited for: items, parts and tools that nobody here knows are passed on as they are.
+2026-11-21), but that an answer is waited for and is of no ``conversation``: items, parts and tools that nobody here
+knows are passed on as they are.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from penstock.dialects.responses.faults import explain, wrong
 # Beside the items, what a provider reads as input; of JSON about four bytes are a token.
 _BILLED_FIELDS = ("tools", "text")
 # Without an input of their own, calls go on from what one of these names.
-_INPUT_ELSEWHERE = ("prompt", "previous_response_id", "conversation")
+_INPUT_ELSEWHERE = ("prompt", "previous_response_id")
 
 # Of nothing too: OpenAI gives no least (openai 3.54, ``response_create_params.py``, 2026-11-21); a provider may.
 _Count: TypeAlias = Annotated[int, Meta(ge=0)]
@@ -112,6 +113,10 @@ def read_response_request(body: bytes) -> ChatRequest:
     if asked.background:
         msg = "`background` must be false: an answer is waited for here, streamed or whole."
         raise InvalidParameter(msg, param="background")
+    if _holds(fields.get("conversation", Raw())):
+        # A provider's conversations belong to the operator's one key: any tenant could read and write another's.
+        msg = "`conversation` is not kept here: send its items as `input`, or go on with `previous_response_id`."
+        raise InvalidParameter(msg, param="conversation")
     if not _holds(asked.input) and not any(_holds(fields.get(name, Raw())) for name in _INPUT_ELSEWHERE):
         raise wrong("input", missing=True)
     return ChatRequest(

@@ -54,7 +54,8 @@ class Manner(Struct, frozen=True, kw_only=True):
     """How one dialect is spoken with callers.
 
     ``read`` gives the facts of a request's body, or raises ``InvalidRequest``; ``error_body`` is told the request's id.
-    ``tail`` follows a stream that ended well. ``passed_on`` are headers that belong to the body, in lower case.
+    ``tail`` follows a stream that ended well. ``passed_on`` are headers that belong to the body, in lower case;
+    each is a list, which may be sent in several lines.
     ``id_header`` is one more header in which the request's id is told, as the dialect's clients look for it.
     """
 
@@ -100,7 +101,7 @@ class ModelFace:
 
     async def answer(self, head: Head, ticket: Identity, body: bytes) -> Reply | StreamReply:
         """Read the body, pass the call along the pipeline, and dress its answer or error."""
-        call = self.compose(head.headers, ticket, body)
+        call = self.compose(_with_whole_lists(head, self._manner.passed_on), ticket, body)
         try:
             answer = await self.ask(call)
         except PenstockError as error:
@@ -199,6 +200,16 @@ def _drops(fields: dict[str, Raw]) -> bool:
     if bytes(asked) not in {b"true", b"false"}:
         raise InvalidParameter("`drop_unsupported` must be true or false.", param="drop_unsupported")
     return bytes(asked) == b"true"
+
+
+def _with_whole_lists(head: Head, names: tuple[bytes, ...]) -> dict[bytes, bytes]:
+    """The headers, with all that was sent of each in ``names``, and not the first alone."""
+    headers, fields = head.headers, head.fields
+    if not names or len(headers) == len(fields):
+        return headers
+    return headers | {
+        name: b",".join([value for sent, value in fields if sent == name]) for name in names if name in headers
+    }
 
 
 def _passed_on(manner: Manner, headers: dict[bytes, bytes]) -> bytes:

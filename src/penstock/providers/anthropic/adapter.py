@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import msgspec
+from msgspec.structs import replace
 
 from penstock.core.answer import Answer
 from penstock.core.call import Call, Dialect, Usage
@@ -57,7 +58,9 @@ class MessagesWay:
     def decode(self, body: bytes, call: Call) -> Answer:
         """The provider's message under the name that the caller used."""
         message = read_passed_message(body)
-        usage = message.usage or Usage(call.input_tokens, message.estimated_tokens, estimated=True)
+        usage = message.usage or Usage(0, message.estimated_tokens)
+        if not usage.input_tokens:  # nobody is asked nothing
+            usage = replace(usage, input_tokens=call.input_tokens, estimated=True)
         alias = call.model or self._target.alias
         answer = Answer("anthropic", body=rename_model(body, alias, message.model), usage=usage)
         answer.finish_reason = message.finish_reason

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from penstock.core.answer import Event, EventKind
 from penstock.core.call import Call, Usage
 from penstock.core.errors import UpstreamMalformed
@@ -59,16 +61,16 @@ class MessageStreamReader:
 
     @property
     def usage(self) -> Usage:
-        """As the provider said at the end, else estimated from what it sent; a count of no output is none."""
+        """As the provider said at the end, else estimated; a count of no input is none, nor of no output with some."""
         said = self._usage.usage or Usage()
-        if self._counted and (said.output_tokens or not self._output_tokens):
+        counted = self._counted and (said.output_tokens or not self._output_tokens)
+        if counted and said.input_tokens:
             return said
-        return Usage(
-            said.input_tokens or self._input_tokens,
-            max(said.output_tokens, self._output_tokens),
+        return replace(
+            said,
+            input_tokens=said.input_tokens or self._input_tokens,
+            output_tokens=said.output_tokens if counted else max(said.output_tokens, self._output_tokens),
             estimated=True,
-            cached_tokens=said.cached_tokens,
-            cache_write_tokens=said.cache_write_tokens,
         )
 
     def read(self, data: bytes, events: list[Event]) -> None:
