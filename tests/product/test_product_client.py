@@ -21,7 +21,7 @@ from support.server import environment, running
 CONFIG = """
 providers:
   sim: {kind: simulated}
-  paced: {kind: simulated, tokens_per_s: 50}
+  paced: {kind: simulated, tokens_per_s: 10}
   broken: {kind: simulated, fail_rate: 1}
 models:
   small: {provider: sim, model_id: small-v1, cost_per_1k_tokens_usd: 0.01}
