@@ -73,7 +73,7 @@ class Translated:
     def decode(self, body: bytes, call: Call) -> Answer:
         """The provider's answer as the caller reads it."""
         reply = self._provider.reply(body)
-        usage = reply.usage or Usage(call.input_tokens, sum(map(_tokens, reply.parts)), estimated=True)
+        usage = _counted(reply.usage, call, sum(map(_tokens, reply.parts)))
         answer = Answer(call.dialect, body=self._caller().reply(reply, call, usage), usage=usage)
         answer.finish_reason = REASONS[reply.finish]
         return answer
@@ -113,13 +113,8 @@ class TranslatingReader:
 
     @property
     def usage(self) -> Usage:
-        """As the provider said last, else estimated from what it sent; a count of no output is none."""
-        said, output_tokens = self._said, self._output_tokens
-        if said is not None and (said.output_tokens or not output_tokens):
-            return said
-        said = said or Usage()
-        input_tokens = said.input_tokens or self._call.input_tokens
-        return replace(said, input_tokens=input_tokens, output_tokens=output_tokens, estimated=True)
+        """As the provider said last, else estimated from what it sent."""
+        return _counted(self._said, self._call, self._output_tokens)
 
     def read(self, data: bytes, events: list[Event]) -> None:
         """Append the events that ``data`` completes. Raises ``UpstreamMalformed`` behind the last good one."""
@@ -161,6 +156,19 @@ class TranslatingReader:
         if isinstance(item, Begun | Used):
             self._said = item.usage
         return "started", None
+
+
+def _counted(said: Usage | None, call: Call, output_tokens: int) -> Usage:
+    """As the provider said; where it counts nothing of what was asked or answered, the estimate of that."""
+    said = said or Usage()
+    if (said.input_tokens or not call.input_tokens) and (said.output_tokens or not output_tokens):
+        return said
+    return replace(
+        said,
+        input_tokens=said.input_tokens or call.input_tokens,
+        output_tokens=said.output_tokens or output_tokens,
+        estimated=True,
+    )
 
 
 def _tokens(part: Part) -> int:

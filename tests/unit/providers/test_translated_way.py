@@ -47,3 +47,15 @@ def test_what_a_stream_has_read_from_the_cache_is_known_though_it_breaks() -> No
     tokens = reader.usage.output_tokens
     assert tokens > 1
     assert reader.usage == Usage(100, tokens, estimated=True, cached_tokens=90, cache_write_tokens=7)
+
+
+def test_what_a_provider_does_not_count_is_estimated_whole_and_streamed() -> None:
+    provider = connect("anthropic", "acme", base_url=None, api_key="k", transport=ScriptedTransport([]))
+    way, call = provider.ways(TARGET)["openai"], asked_in("openai", input_tokens=50)
+    message = {"type": "message", "content": [{"type": "text", "text": "Hi"}], "stop_reason": "end_turn"}
+    whole = way.decode(msgspec.json.encode({**message, "usage": {"output_tokens": 7}}), call)
+    assert whole.usage == Usage(50, 7, estimated=True)
+    reader = way.reader(call)
+    told = {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 7}}
+    reader.read(b"data: " + msgspec.json.encode(told) + b"\n\n", [])
+    assert reader.usage == Usage(50, 7, estimated=True)
